@@ -18,8 +18,8 @@ from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eegfm.encoders.load import PREFIX as ENCODER_PREFIX
 from eegfm.errors import ConfigError
 from eegfm.inference.table_loader import TableLoader
-from eegfm.jobs.finetune.trained import load_supervised
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning
+from eegfm.jobs.weights.answering import load_supervised
 from eegfm.nn.lora import lora_parameters
 from eegfm.store.reader import SignalStore
 from eegfm.training.supervised.module import SupervisedModule

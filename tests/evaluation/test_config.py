@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from eegfm.config import first_problem
 from eegfm.evaluation.config import HALF_DECADES, FitParams, ProbeParams
 
 
@@ -93,3 +94,37 @@ def test_a_retrieval_has_candidates_and_fits_nothing() -> None:
             ProbeParams(tasks=[{"name": "moments", "kind": "retrieval", **options}])
     with pytest.raises(ValidationError, match="candidates is not used where kind is answer"):
         ProbeParams(tasks=[{"name": "eyes", "candidates": 8}])
+
+
+def test_a_trained_head_has_controls_in_closed_form() -> None:
+    given = {"tasks": ["a"], "method": "linear_probe", "lambdas": [1, 2], "inner_folds": 3, "pooling": "mean"}
+    params = ProbeParams.model_validate({**given, "training": {"n_epochs": 3}})
+    fit = params.fit(params.tasks[0])
+    assert (fit.is_trained, fit.training.n_epochs, fit.transductive) == (True, 3, False)
+    assert fit.closed == FitParams(pooling="mean", lambdas=(1, 2), inner_folds=3, transductive=False)
+    one = ProbeParams.model_validate({**given, "lambdas": [1]})
+    assert one.fit(one.tasks[0]).closed == FitParams(pooling="mean", lambdas=(1,), transductive=False)
+    beside = ProbeParams.model_validate({"tasks": ["a", {"name": "b", "method": "ridge"}], "method": "linear_probe"})
+    assert beside.fit(beside.tasks[1]).closed == FitParams()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"tasks": [{"name": "m", "kind": "retrieval"}]},
+            "task 'm': a retrieval fits nothing, and method linear_probe",
+        ),
+        ({"label_ratios": [0.5]}, "task 'a': label_ratios are scored by closed forms, and method is linear_probe"),
+        ({"layers": "mean"}, "layers is not used by method linear_probe"),
+        ({"neighbours": [3]}, "neighbours is not used by method linear_probe"),
+        ({"tasks": [{"name": "a", "transductive": True}]}, "task 'a': transductive features are z-scored per person"),
+        ({"method": "ridge", "training": {"n_epochs": 3}}, "training is not used by method ridge"),
+        ({"method": "lora"}, "method"),
+        ({"training": {"epochs": 3}}, "training.epochs"),
+    ],
+)
+def test_what_a_trained_head_cannot_do_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        ProbeParams.model_validate({"tasks": ["a"], "method": "linear_probe", **changes})
+    assert said in first_problem(raised.value)

@@ -45,6 +45,25 @@ def test_classes_are_bars_intervals_persons_and_chance() -> None:
     ]
 
 
+def test_titles_say_how_persons_were_held_out() -> None:
+    official: dict[str, Any] = {"evaluation": "split", "tested_for": ["official test set tuab eval"]}
+    trained = {"method": "linear_probe", "method_of_controls": "ridge"}
+    figure = comparison_figure(
+        {
+            "a.x": classes(0.7, 0.6, 0.8, evaluation="cross_validation", n_folds=5),
+            "a.y": classes(0.7, 0.6, 0.8, **official),
+            "a.z": classes(0.7, 0.6, 0.8, **official, **trained),
+        }
+    )
+    shown = [a.text.partition("<br>")[2] for a in figure.layout.annotations if a.text != "chance"]
+    split = "split train and validation to split test (official test set tuab eval), "
+    assert shown == [
+        "cross-validation of 5 folds, test persons never scored before",
+        f"{split}test persons never scored before",
+        f"{split}linear probe on encoders and ridge on controls, test persons never scored before",
+    ]
+
+
 def test_each_task_has_a_row() -> None:
     tasks = {
         "hbn.eyes": classes(0.7, 0.6, 0.8),

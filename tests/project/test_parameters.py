@@ -151,9 +151,9 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "probe.task",
             "eyes",
             "parameter probe.task is not known; known: accelerator, accept_other_code, accept_other_data, "
-            "allow_pretrained_persons, batch_size, distance, inner_folds, label_ratios, lambdas, layers, method, "
-            "n_bootstrap, n_untrained, neighbours, pooling, precision, seed, tasks, transductive, untrained_seed, "
-            "verify; did you mean tasks?",
+            "allow_pretrained_persons, batch_size, distance, evaluation, inner_folds, label_ratios, lambdas, layers, "
+            "method, n_bootstrap, n_untrained, neighbours, pooling, precision, seed, tasks, training, transductive, "
+            "untrained_seed, verify; did you mean tasks?",
         ),
     ],
 )
@@ -381,3 +381,26 @@ def test_windows_one_by_one_need_no_partner(parameters: dict[str, Any]) -> None:
     assert check_parameters(found).pretrain == ["tuh", "hbn"]
     contrastive = put(put(found, "pretrain.objective", {"name": "contrastive"}), "pretrain.batch_size", 20)
     assert "gives corpus tuh 2 windows in a step, and objective contrastive learns nothing" in message(contrastive)
+
+
+@pytest.mark.parametrize(
+    ("split", "probe", "expected"),
+    [
+        ({}, {}, "cross_validation"),
+        ({"protocol": "official"}, {}, "split"),
+        ({"protocol": "official"}, {"evaluation": "cross_validation"}, "cross_validation"),
+        ({}, {"evaluation": "split"}, "split"),
+    ],
+)
+def test_a_probe_is_evaluated_as_persons_are_divided(
+    parameters: dict[str, Any], split: dict[str, Any], probe: dict[str, Any], expected: str
+) -> None:
+    filled = with_defaults(merged(parameters, {"split": split, "probe": probe}))
+    check_parameters(filled)
+    assert parameter_identities(filled)["params:probe"]["evaluation"] == expected
+
+
+def test_controls_of_a_finetuning_are_closed_forms(parameters: dict[str, Any]) -> None:
+    assert message(merged(parameters, {"finetune": {"fit": {"method": "linear_probe"}}})).endswith(
+        "fit.method is linear_probe, which is no closed form; choose ridge, logistic or knn"
+    )

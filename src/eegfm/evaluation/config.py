@@ -1,10 +1,11 @@
 """Configurations of the probes."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from eegfm.config import StrictModel, listed, refuse_repeated, refuse_unused
+from eegfm.config import Count, Number, StrictModel, listed, refuse_repeated, refuse_unused
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Penalties = Annotated[tuple[Penalty, ...], Field(min_length=1)]
@@ -12,18 +13,43 @@ Neighbours = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length
 Distance = Literal["cosine", "euclidean"]
 Pooling = Literal["channels", "mean"]
 """Pooling of a window's features over channels: all channels side by side, or their mean."""
-Method = Literal["ridge", "logistic", "knn"]
-"""Fit of classes. Numbers are fitted by ridge, or by nearest neighbours (``knn``)."""
+Method = Literal["ridge", "logistic", "knn", "linear_probe"]
+"""Fit of classes. Numbers are fitted by ridge, by nearest neighbours (``knn``), or by gradients (``linear_probe``)."""
 Layers = Literal["last", "mean", "chosen"]
 """Layers of the encoder that give features: the last, the mean of all, or the one that serves training persons best."""
+Evaluation = Literal["cross_validation", "split"]
+"""How test persons are predicted: from one another, or from the persons of the other splits."""
 ControlKind = Literal["majority", "band_power", "relative_band_power", "log_covariance"]
 """Controls that need no encoder; see ``eegfm.evaluation.controls``."""
 Ratio = Annotated[float, Field(gt=0, le=1)]
 
-UNUSED_BY_RETRIEVAL = ("method", "lambdas", "neighbours", "distance", "inner_folds")
+UNUSED_BY_RETRIEVAL = ("method", "lambdas", "neighbours", "distance", "inner_folds", "training")
 """Choices of fits."""
+UNUSED_BY: Mapping[Method, tuple[str, ...]] = {
+    "ridge": ("neighbours", "distance", "training"),
+    "logistic": ("neighbours", "distance", "training"),
+    "knn": ("lambdas", "training"),
+    "linear_probe": ("neighbours", "distance", "layers"),
+}
+"""By method, the choices that nothing reads."""
 HALF_DECADES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
 NEIGHBOURS = (1, 2, 5, 10, 20, 50, 100)
+
+
+class HeadTraining(StrictModel):
+    """Training of a linear head by gradients on the frozen encoder, by method ``linear_probe``.
+
+    Args:
+        n_epochs: Passes through the training windows, at most.
+        patience: Epochs without a better validation after which the training ends; None for never.
+        batch_size: Windows per optimizer step.
+        learning_rate: Largest learning rate of AdamW.
+    """
+
+    n_epochs: Number = 50
+    patience: Number | None = 10
+    batch_size: Count = 64
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
 
 
 class FitParams(StrictModel):
@@ -31,7 +57,8 @@ class FitParams(StrictModel):
 
     Args:
         method: Closed-form ridge on class targets, logistic regression, or the nearest training windows (``knn``).
-            Numbers are fitted by ridge or by the nearest windows.
+            Numbers are fitted by ridge or by the nearest windows. ``linear_probe`` trains a linear head by gradients on
+            encoders, with balanced weights of classes; controls without an encoder are then fitted by ridge.
         pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
             montage only), ``mean`` averages over them as well.
         layers: Features of the last layer of an encoder, of the mean of all its layers, or of the layer that is chosen
@@ -40,7 +67,9 @@ class FitParams(StrictModel):
             ``eegfm.evaluation.penalty`` for the choice.
         neighbours: Numbers of nearest training windows to choose from, by method ``knn``.
         distance: Distance of standardised features by which windows are near, by method ``knn``.
-        inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
+        inner_folds: Groups of training persons on which the penalty is chosen; at most one person each. One of as many
+            groups selects the epoch of a trained head.
+        training: Training of the head, by method ``linear_probe``.
         transductive: Also report features z-scored per person without labels. This uses the held-out person's windows,
             so the scores have a row of their own. Numbers of persons, such as age, have no such row: z-scores erase
             what persons differ in.
@@ -53,16 +82,31 @@ class FitParams(StrictModel):
     neighbours: Neighbours = NEIGHBOURS
     distance: Distance = "cosine"
     inner_folds: int = Field(5, ge=2)
+    training: HeadTraining = HeadTraining()
     transductive: bool = True
 
     @model_validator(mode="after")
     def _options_are_used(self) -> Self:
-        is_knn = self.method == "knn"
-        refuse_unused(self, ["lambdas"] if is_knn else ["neighbours", "distance"], f"by method {self.method}")
-        if not self.has_choice:
+        refuse_unused(self, UNUSED_BY[self.method], f"by method {self.method}")
+        if not self.has_choice and not self.is_trained:
             asked = f"{self.strength} has one value"
             refuse_unused(self, ["inner_folds"], f"where {asked}, so that there is nothing to choose")
         return self
+
+    @property
+    def is_trained(self) -> bool:
+        """Tell whether a head is trained by gradients."""
+        return self.method == "linear_probe"
+
+    @property
+    def closed(self) -> "FitParams":
+        """The fit in closed form: this one, or that of the controls of a trained head."""
+        if not self.is_trained:
+            return self
+        given = self.model_dump(include={"pooling", "lambdas", "inner_folds"}, exclude_defaults=True)
+        if len(self.lambdas) == 1:
+            given.pop("inner_folds", None)
+        return FitParams(**given, transductive=False)
 
     @property
     def strength(self) -> str:
@@ -77,7 +121,7 @@ class FitParams(StrictModel):
 
     @property
     def has_choice(self) -> bool:
-        """Whether something is chosen on training persons."""
+        """Tell whether something is chosen on training persons."""
         return len(self.strengths) > 1 or self.layers == "chosen"
 
 
@@ -98,6 +142,7 @@ class TaskParams(StrictModel):
         neighbours: See there.
         distance: See there.
         inner_folds: See there.
+        training: See there.
         transductive: See there.
     """
 
@@ -113,6 +158,7 @@ class TaskParams(StrictModel):
     neighbours: Neighbours | None = None
     distance: Distance | None = None
     inner_folds: int | None = Field(None, ge=2)
+    training: HeadTraining | None = None
     transductive: bool | None = None
 
     @model_validator(mode="after")
@@ -145,19 +191,23 @@ def _named(value: Any) -> Any:
 
 
 class ProbeParams(FitParams):
-    """Evaluation of a frozen encoder on persons it has never seen. ``split.folds`` decides who is held out together.
+    """Evaluation of a frozen encoder on persons it has never seen.
 
     The choices of ``FitParams`` hold for all tasks that do not make them for themselves.
 
     Args:
         tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own; see ``TaskParams``. A task asks
             for a class or for a number, which follows from its windows.
+        evaluation: ``cross_validation`` predicts each test person from the test persons of other folds; ``split.folds``
+            decides who is held out together. ``split`` fits to the persons of splits ``train`` and ``validation`` and
+            predicts the test persons once. A project with ``split.protocol: official`` takes the latter where nothing
+            is said. A retrieval fits nothing: it looks among the test persons in both.
         n_untrained: Number of untrained initialisations of the same encoder, for comparison.
         untrained_seed: Seed of the first untrained initialisation; the others count up from it.
         n_bootstrap: Number of resamples of persons for each interval.
         label_ratios: Shares of the training persons whose labels are used, for a curve of label efficiency; none is
             computed if empty. See ``eegfm.evaluation.label_efficiency``.
-        seed: Seed of the bootstrap, and of the persons of each share.
+        seed: Seed of the bootstrap, of the persons of each share, and of trained heads.
         allow_pretrained_persons: Also probe persons and signals of the pretraining; the metrics list them.
         accept_other_code: Probe an encoder that was made by other code than the present code; the metrics list the
             differences.
@@ -169,6 +219,7 @@ class ProbeParams(FitParams):
     """
 
     tasks: Annotated[tuple[Annotated[TaskParams, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
+    evaluation: Evaluation = "cross_validation"
     n_untrained: int = Field(5, ge=1)
     untrained_seed: int = Field(1000, ge=0)
     n_bootstrap: int = Field(2000, ge=100)
@@ -191,25 +242,41 @@ class ProbeParams(FitParams):
             except ValueError as error:
                 message = str(error)
                 raise ValueError(f"task {task.name!r}: {message}") from error
+            if self.label_ratios and self.fit(task).is_trained:
+                raise ValueError(
+                    f"task {task.name!r}: label_ratios are scored by closed forms, and method is linear_probe; leave "
+                    "label_ratios out, or choose ridge, logistic or knn"
+                )
         return self
 
     def fit(self, task: TaskParams) -> FitParams:
         """Choices for a task: its own, and those of the whole probe.
 
         Raises:
-            ValueError: A choice is never used, or a retrieval is to choose a layer.
+            ValueError: A choice is never used, or a retrieval is to choose a layer or to train a head.
         """
         merged = {**{name: getattr(self, name) for name in FitParams.model_fields}, **task.own}
         # What a task does not use of the choices of all others is no mistake of its own.
-        own_method = {"lambdas"} if merged["method"] == "knn" else {"neighbours", "distance"}
-        unused = own_method if "method" in task.own else set()
+        unused = set(UNUSED_BY[merged["method"]]) if "method" in task.own else set()
         strength = "neighbours" if merged["method"] == "knn" else "lambdas"
-        if len(task.own.get(strength, ())) == 1 and merged["layers"] != "chosen":
+        is_trained = merged["method"] == "linear_probe"
+        if len(task.own.get(strength, ())) == 1 and merged["layers"] != "chosen" and not is_trained:
             unused = unused | {"inner_folds"}
         for name in unused - task.own.keys():
             merged[name] = FitParams.model_fields[name].default
         if task.kind == "retrieval" and merged["layers"] == "chosen":
             raise ValueError("a retrieval fits nothing that could choose a layer; give it layers: last or mean")
+        if is_trained and task.kind == "retrieval":
+            raise ValueError(
+                "a retrieval fits nothing, and method linear_probe trains a head; give the method to the other tasks"
+            )
+        if is_trained:
+            if task.transductive:
+                raise ValueError(
+                    "transductive features are z-scored per person, and a head that is trained on an encoder has none; "
+                    "leave transductive out"
+                )
+            merged["transductive"] = False
         return FitParams.model_validate(merged)
 
     def identity(self) -> dict[str, Any]:

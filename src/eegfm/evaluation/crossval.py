@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions for windows of held-out persons.
+    """Predictions for windows of held-out persons; T of them.
 
     Args:
-        predicted: (W,) class numbers, or numbers.
-        scores: (W,) score of the second of two classes, of the predicted one of more classes, or the predicted number.
+        predicted: (T,) class numbers, or numbers.
+        scores: (T,) score of the second of two classes, of the predicted one of more classes, or the predicted number.
         chosen: By name of the option, what was chosen in each fold: ``lambdas`` or ``neighbours``, and ``layers``,
             counted from 1, if one of several is chosen.
     """
@@ -72,6 +72,7 @@ def predict_rows(
     Raises:
         SplitError: A person is in both, the training windows lack a class, or their persons are too few to choose on.
     """
+    assert not params.is_trained, "a head that is trained by gradients is no closed form"
     refuse_shared_persons(persons, train, test)
     known = answers.at(train)
     _refuse_missing_class(known, "this division")
@@ -94,14 +95,18 @@ def predict_rows(
 def predict_held_out(
     features: NDArray[np.floating], answers: Answers, persons: Ints, folds: Ints, params: FitParams
 ) -> HeldOut:
-    """Cross-validate over persons.
+    """Predict each held-out person from all others: fold by fold, or once.
 
     Args:
         features: See ``predict_rows``.
         answers: (W,) true answers.
         persons: (W,) person numbers, 0 to P - 1 in a stable order.
-        folds: (W,) fold in which each window is held out, from 0. All windows of a person have one fold.
+        folds: (W,) fold in which each window is held out, from 0; -1 for windows that are always trained on. All
+            windows of a person have one fold.
         params: Method, and what is chosen from.
+
+    Returns:
+        Predictions for the windows that have a fold, in their order.
 
     Raises:
         SplitError: See ``predict_rows``.
@@ -112,15 +117,16 @@ def predict_held_out(
     ticker = Ticker()
     for fold in range(n_folds):
         test = folds == fold
-        _refuse_missing_class(answers.at(~test), f"fold {fold} of {n_folds}")
+        _refuse_missing_class(answers.at(~test), _where(fold, folds))
         found = predict_rows(features, answers, persons, ~test, test, params)
         predicted[test], scores[test] = found.predicted, found.scores
         for name, value in found.chosen.items():
             chosen.setdefault(name, []).append(value)
         if ticker.is_due():
             logger.info("Probe: fold %d of %d is fitted", fold + 1, n_folds)
-    assert not np.isnan(scores).any(), "every window is held out once"
-    return HeldOut(predicted, scores, {name: tuple(values) for name, values in chosen.items()})
+    is_tested = folds >= 0
+    assert not np.isnan(scores[is_tested]).any(), "every window of a fold is held out once"
+    return HeldOut(predicted[is_tested], scores[is_tested], {name: tuple(values) for name, values in chosen.items()})
 
 
 def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitParams) -> None:
@@ -129,8 +135,13 @@ def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitPar
     for fold in range(n_folds):
         train = folds != fold
         refuse_shared_persons(persons, train, ~train)
-        _refuse_missing_class(answers.at(train), f"fold {fold} of {n_folds}")
+        _refuse_missing_class(answers.at(train), _where(fold, folds))
         refuse_indivisible(answers.at(train), persons[train], params)
+
+
+def _where(fold: int, folds: Ints) -> str:
+    """Name a division in a message."""
+    return f"fold {fold} of {int(folds.max()) + 1}" if (folds >= 0).all() else "split train and validation"
 
 
 def _as_rows(known: Answers, scores: Floats, chosen: Mapping[str, float]) -> PredictedRows:

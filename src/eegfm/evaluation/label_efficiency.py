@@ -12,7 +12,7 @@ from eegfm.evaluation.config import FitParams
 from eegfm.evaluation.crossval import HeldOut, predict_rows
 from eegfm.evaluation.linear import Floats, Ints, Rows
 from eegfm.evaluation.penalty import refuse_indivisible
-from eegfm.evaluation.summary import PersonScores
+from eegfm.evaluation.summary import PersonScores, tested_persons
 
 _FIRST = 2
 """Persons of each kind that come before all shares: one to train on and one to choose a penalty on."""
@@ -38,7 +38,7 @@ def label_efficiency(
         features: By kind, the features of each initialisation; see ``predict_rows``.
         answers: (W,) true answers.
         persons: (W,) person numbers, 0 to P - 1.
-        folds: (W,) fold in which each window is held out, from 0.
+        folds: (W,) fold in which each window is held out, from 0; -1 for windows that are never tested.
         names: (P,) names of the persons.
         params: Method, and what is chosen from.
         ratios: Shares of the training persons, each above 0 and at most 1.
@@ -49,7 +49,8 @@ def label_efficiency(
         One row per share, the smallest first: ``ratio``, ``n_persons`` (fewest and most of a fold), and by kind
         ``scores`` as those of a probe; or ``too_few``, which says in words why there are none.
     """
-    order = _order_of_persons(answers, persons, seed)
+    order, tested = _order_of_persons(answers, persons, seed), tested_persons(persons, names, folds)
+    asked = answers.at(tested.rows)
     rows = []
     for ratio in sorted(ratios):
         trained = _training_rows(order, persons, folds, ratio)
@@ -64,7 +65,7 @@ def label_efficiency(
         row["scores"] = {}
         for kind, inits in features.items():
             runs = [_predicted(values, answers, persons, folds, trained, params) for values in inits]
-            scores = PersonScores(runs, answers, persons, names)
+            scores = PersonScores(runs, asked, tested.persons, tested.names)
             row["scores"][kind] = scores.to_dict(n_bootstrap=n_bootstrap, seed=seed)
     return rows
 
@@ -133,4 +134,4 @@ def _predicted(
         test = folds == fold
         found = predict_rows(features, answers, persons, train, test, params)
         predicted[test], scores[test] = found.predicted, found.scores
-    return HeldOut(predicted, scores, {})
+    return HeldOut(predicted[folds >= 0], scores[folds >= 0], {})

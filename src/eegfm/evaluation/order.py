@@ -1,4 +1,4 @@
-"""Whether a label follows the order of recording: then whatever drifts with time tells of the label."""
+"""Tell whether a label follows the order of recording: then whatever drifts with time tells of the label."""
 
 from itertools import combinations
 from typing import Any

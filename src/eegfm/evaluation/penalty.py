@@ -12,7 +12,7 @@ from eegfm.evaluation.linear import Fit, Ints, Rows
 
 
 class Choice(NamedTuple):
-    """What was chosen on training persons.
+    """Choice that was made on training persons.
 
     Args:
         value: The penalty, or the number of neighbours.
@@ -47,7 +47,7 @@ def choose_penalty(fit: Fit, answers: Answers, persons: Ints, params: FitParams)
     if not params.has_choice:
         return Choice(strengths[0], np.inf)
     found = []
-    for group in _groups(persons, params):
+    for group in person_groups(persons, params.inner_folds):
         if answers.at(~group).can_be_learnt():
             found.append(answers.at(group).goodness(answers.predicted(fit.left_out(group, strengths))))
     if not found:
@@ -66,14 +66,19 @@ def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> No
     """
     if not params.has_choice:
         return
-    if not any(answers.at(~group).can_be_learnt() for group in _groups(persons, params)):
+    if not any(answers.at(~group).can_be_learnt() for group in person_groups(persons, params.inner_folds)):
         raise _indivisible(persons, params)
 
 
-def _groups(persons: Ints, params: FitParams) -> Iterator[Rows]:
-    """(W,) windows of the persons that are held out together."""
+def person_groups(persons: Ints, n_groups: int) -> Iterator[Rows]:
+    """Yield (W,) True for the windows of the persons that are held out together, group by group.
+
+    Args:
+        persons: (W,) numbers of persons.
+        n_groups: Number of groups, at most: no group is empty.
+    """
     names, numbers = np.unique(persons, return_inverse=True)
-    group_of = numbers % min(params.inner_folds, len(names))
+    group_of = numbers % min(n_groups, len(names))
     for group in np.unique(group_of):
         yield group_of == group
 

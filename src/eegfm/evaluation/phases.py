@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from eegfm.evaluation.bootstrap import person_interval
+from eegfm.evaluation.config import HeadTraining
 from eegfm.evaluation.metrics import paired_difference
 from eegfm.evaluation.scores.paired import signed_rank
 from eegfm.evaluation.summary import OF_MEANS
@@ -14,7 +15,8 @@ SCORES = ("balanced_accuracy", "top1", "r2")
 """Scores that features are compared by."""
 _SAME = (
     *("cut", "identities", "splits_sha256", "n_windows", "n_folds", "answer", "classes", "n_candidates"),
-    *("method", "pooling", "layers", "lambdas", "neighbours", "distance", "inner_folds"),
+    *("evaluation", "n_train_windows", "method", "pooling", "layers", "lambdas", "neighbours", "distance"),
+    *("inner_folds", *(f"training_{name}" for name in HeadTraining.model_fields)),
 )
 """What the protocols of two probes must say alike for their scores to be paired."""
 _KIND = "pretrained"

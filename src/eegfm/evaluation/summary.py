@@ -1,18 +1,45 @@
 """Summarise held-out predictions: pooled, per person, with intervals, and paired with controls."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from eegfm.evaluation.answers import Measure, Scored
 from eegfm.evaluation.bootstrap import person_interval
 from eegfm.evaluation.crossval import HeldOut
-from eegfm.evaluation.linear import Floats, Ints
+from eegfm.evaluation.linear import Floats, Ints, Rows
 from eegfm.evaluation.metrics import paired_difference
 
 OF_MEANS = "persons"
 """Key of the scores of one mean prediction per person."""
+
+
+class TestedPersons(NamedTuple):
+    """Windows that are predicted, and whose they are.
+
+    Args:
+        rows: (W,) True for these T windows.
+        persons: (T,) person numbers among those who are tested.
+        names: (P',) names of these persons.
+    """
+
+    rows: Rows
+    persons: Ints
+    names: tuple[str, ...]
+
+
+def tested_persons(persons: Ints, names: Sequence[str], folds: Ints) -> TestedPersons:
+    """Leave out who is only trained on.
+
+    Args:
+        persons: (W,) person numbers.
+        names: (P,) names of the persons.
+        folds: (W,) see ``eegfm.evaluation.crossval.predict_held_out``.
+    """
+    rows = folds >= 0
+    own, numbers = np.unique(persons[rows], return_inverse=True)
+    return TestedPersons(rows, numbers, tuple(names[number] for number in own))
 
 
 class PersonScores:

@@ -65,7 +65,7 @@ def grid_of(encoded: Encoded) -> TokenGrid:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What a head is built for.
+    """Specification that a head is built for.
 
     Args:
         d_model: Width D of a vector.

@@ -30,7 +30,7 @@ class LinearConfig(HeadBase):
         pooling: How tokens become one vector, see ``Pooling``.
     """
 
-    implementation: ClassVar[str] = "eegfm.heads.pooled:LinearHead"
+    implementation: ClassVar[str] = "eegfm.heads.pooled:PooledHead"
 
     name: Literal["linear"] = "linear"
     pooling: Pooling = "mean"
@@ -45,7 +45,7 @@ class MlpConfig(HeadBase):
         pooling: How tokens become one vector, see ``Pooling``.
     """
 
-    implementation: ClassVar[str] = "eegfm.heads.pooled:MlpHead"
+    implementation: ClassVar[str] = "eegfm.heads.pooled:PooledHead"
 
     name: Literal["mlp"] = "mlp"
     hidden: Hidden = (64,)

@@ -11,59 +11,26 @@ from eegfm.heads.config import LinearConfig, MlpConfig, Pooling
 
 
 class PooledHead(Head):
-    """Base of both: pooling, then linear maps.
+    """Pool the tokens, then map them: by one linear map, or by several with a GELU between them.
 
     Args:
         config: Choices.
         spec: What it is built for.
-        hidden: Widths between the maps.
-        dropout_ratio: Share of hidden numbers dropped while training.
 
     Raises:
         ConfigError: The pooling does not fit the encoder or the data.
     """
 
-    def __init__(
-        self, config: LinearConfig | MlpConfig, spec: HeadSpec, hidden: tuple[int, ...], dropout_ratio: float
-    ) -> None:
+    def __init__(self, config: LinearConfig | MlpConfig, spec: HeadSpec) -> None:
         super().__init__(config, spec)
         self.pooling: Pooling = config.pooling
+        hidden, dropout_ratio = (config.hidden, config.dropout_ratio) if isinstance(config, MlpConfig) else ((), 0.0)
         self.network = new_mlp(pooled_width(config.pooling, spec), hidden, spec.n_logits, dropout_ratio)
 
     def logits(self, grid: TokenGrid) -> Tensor:
         """Pool and map; see the base class."""
         mapped: Tensor = self.network(pooled(grid, self.pooling, self.spec))
         return mapped
-
-
-class LinearHead(PooledHead):
-    """One linear map of the pooled tokens.
-
-    Args:
-        config: Choices.
-        spec: What it is built for.
-
-    Raises:
-        ConfigError: See the base class.
-    """
-
-    def __init__(self, config: LinearConfig, spec: HeadSpec) -> None:
-        super().__init__(config, spec, (), 0.0)
-
-
-class MlpHead(PooledHead):
-    """Linear maps with a GELU between them, of the pooled tokens.
-
-    Args:
-        config: Choices.
-        spec: What it is built for.
-
-    Raises:
-        ConfigError: See the base class.
-    """
-
-    def __init__(self, config: MlpConfig, spec: HeadSpec) -> None:
-        super().__init__(config, spec, config.hidden, config.dropout_ratio)
 
 
 def pooled_width(pooling: Pooling, spec: HeadSpec) -> int:

@@ -31,7 +31,7 @@ class Inference(nn.Module):
 
     @property
     def said(self) -> str:
-        """What it is, for messages."""
+        """Say what it is, for messages."""
         return f"encoder {self.backbone.encoder.name}"
 
     def forward(self, recorded_uv: Tensor) -> tuple[Tensor, ...]:

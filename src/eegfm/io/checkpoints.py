@@ -49,7 +49,7 @@ class CheckpointsDataset(Recorded, AbstractDataset[dict[str, Checkpoint], dict[s
             write_atomically(self._path / _RECORD, json.dumps(written(record)).encode())
 
     def preview(self) -> JSONPreview:
-        """What each checkpoint answers, for kedro viz."""
+        """Show what each checkpoint answers, in kedro viz."""
         headers = {name: read_header(file) for name, file in self._files().items()}
         shown = {
             name: {"encoder": header.encoder["name"], **{k: header.objective.get(k) for k in ("target", "head")}}
@@ -58,7 +58,7 @@ class CheckpointsDataset(Recorded, AbstractDataset[dict[str, Checkpoint], dict[s
         return JSONPreview(json.dumps(shown))
 
     def identity_of(self, data: dict[str, Checkpoint]) -> str:
-        """Hash of all weights and headers, by name."""
+        """Return a hash of all weights and headers, by name."""
         return sha256_of({name: checkpoint.identity() for name, checkpoint in sorted(data.items())})
 
     def check(self) -> None:

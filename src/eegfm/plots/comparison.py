@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from eegfm.plots.text import looks_before, plain
+from eegfm.plots.text import looks_before, plain, spelled
 
 _SCORES = ("balanced_accuracy", "top1", "r2")
 """Scores that features are compared by."""
@@ -80,4 +80,17 @@ def _title(name: str, block: Mapping[str, Any]) -> str:
     else:
         shown = "R2 on windows of held-out persons"
     simulated = " (SIMULATED)" if protocol["simulated"] else ""
-    return f"{plain(name)}: {shown}{simulated}<br>{looks_before(protocol['n_looks_before'])}"
+    return f"{plain(name)}: {shown}{simulated}<br>{_evaluation(protocol)}{looks_before(protocol['n_looks_before'])}"
+
+
+def _evaluation(protocol: Mapping[str, Any]) -> str:
+    """Say how persons were held out, and which fits differ; a retrieval holds nobody out."""
+    said = ""
+    if protocol.get("evaluation") == "split":
+        why = plain(", ".join(protocol["tested_for"]))
+        said = f"split train and validation to split test ({why}), "
+    elif "evaluation" in protocol:
+        said = f"cross-validation of {protocol['n_folds']} folds, "
+    if "method_of_controls" in protocol:
+        said += f"{spelled(protocol['method'])} on encoders and {protocol['method_of_controls']} on controls, "
+    return said

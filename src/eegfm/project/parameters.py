@@ -53,6 +53,7 @@ def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
     shared: dict[str, Any] = {key: {} for key, model in SHARED_PARAMETERS.items() if not _has_required(model)}
     filled: dict[str, Any] = {**shared, **parameters}
     _fill_tasks(filled)
+    _fill_evaluation(filled)
     for key, block in parameters.items():
         if key not in SHARED_PARAMETERS and isinstance(block, Mapping) and {"ingest", "window"} <= block.keys():
             optional: dict[str, Any] = {k: {} for k, f in CorpusParams.model_fields.items() if not f.is_required()}
@@ -76,6 +77,14 @@ def _fill_tasks(filled: dict[str, Any]) -> None:
     kept = [_as_finetuned(task) for task, answers in zip(tasks, is_answer, strict=True) if answers]
     if kept:
         filled[FINETUNE] = {**block, "tasks": kept}
+
+
+def _fill_evaluation(filled: dict[str, Any]) -> None:
+    """Let a probe test as published where the persons are divided as published."""
+    probe, split = filled.get("probe"), filled.get("split")
+    is_official = isinstance(split, Mapping) and split.get("protocol") == "official"
+    if is_official and isinstance(probe, Mapping):
+        filled["probe"] = {"evaluation": "split", **probe}
 
 
 def _as_finetuned(task: Any) -> Any:

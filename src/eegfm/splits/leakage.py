@@ -82,7 +82,7 @@ class SplitTable:
         rows = zip(*(self._splits[name].tolist() for name in columns), strict=True)
         return {str(name): _True(*true) for recordings, *true in rows for name in recordings}
 
-    def check_training(self, mixture: pd.DataFrame) -> None:
+    def check_training(self, mixture: pd.DataFrame, what: str = "the mixture") -> None:
         """Refuse a mixture that draws from persons who may not be trained on.
 
         No person, under whatever name, and no recording may be both trained on and validated on. No person of split
@@ -90,24 +90,25 @@ class SplitTable:
 
         Args:
             mixture: Columns recording_id, person, split, and identity where it is known.
+            what: Name of these windows, for messages.
 
         Raises:
             SplitError: With the first persons concerned.
         """
         named = sorted(set(mixture["split"]))
         if not set(named) <= set(TRAINED):
-            raise SplitError(f"the mixture names splits {named}; known: {', '.join(TRAINED)}")
-        rows = self._resolved(mixture, "the mixture", ["split"])
+            raise SplitError(f"{what} names splits {named}; known: {', '.join(TRAINED)}")
+        rows = self._resolved(mixture, what, ["split"])
         held_out = [true for true, _ in rows if true.split not in TRAINED]
         if held_out:
             raise SplitError(
-                f"the mixture trains on {_persons(held_out)}, kept out of training in split "
+                f"{what} trains on {_persons(held_out)}, kept out of training in split "
                 f"{' and '.join(sorted({true.split for true in held_out}))}; mix again, and edit neither table by hand"
             )
         moved = [true for true, (split,) in rows if true.split != split]
         if moved:
             raise SplitError(
-                f"the mixture has {_persons(moved)} in another split than the splits table, so that one person would "
+                f"{what} has {_persons(moved)} in another split than the splits table, so that one person would "
                 "be trained on and validated on; mix again"
             )
 
@@ -155,6 +156,11 @@ class SplitTable:
         """All recordings of the persons of a split."""
         rows = self._splits[self._splits["split"] == split]
         return [str(name) for names in rows["recordings"] for name in names]
+
+    def reasons(self, identities: Iterable[str]) -> list[str]:
+        """List why some identities are in their splits, each reason once. What joined the names of one is left out."""
+        own = self._splits[self._splits["identity"].isin({*identities})]
+        return sorted({str(reason).partition(";")[0] for reason in own["reason"]})
 
     def kept_out(self) -> dict[str, list[str]]:
         """Identities that are not trained on, by reason."""

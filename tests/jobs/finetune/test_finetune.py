@@ -18,7 +18,7 @@ from eegfm.errors import ConfigError, SplitError
 from eegfm.jobs.finetune import tested
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.finetune import FinetuneResult, finetune
-from eegfm.jobs.finetune.trained import load_supervised
+from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
 from person_tables import split_table

@@ -565,7 +565,7 @@ def test_a_label_that_follows_the_order_of_recording_is_said(result, checkpoint,
 
 def test_no_row_depends_on_the_order_of_the_windows(result, checkpoint, store, windows, monkeypatch):
     """Every person's windows backwards in time: the same predictions for the same windows, in both rows."""
-    forwards = job.trials_of_test_persons
+    forwards = job.answered_trials
 
     def backwards(*args):
         trials = forwards(*args)
@@ -575,7 +575,7 @@ def test_no_row_depends_on_the_order_of_the_windows(result, checkpoint, store, w
         turned = trials.windows.iloc[order].reset_index(drop=True)
         return dataclasses.replace(trials, windows=turned, answers=answers, folds=trials.folds[order])
 
-    monkeypatch.setattr(job, "trials_of_test_persons", backwards)
+    monkeypatch.setattr(job, "answered_trials", backwards)
     again = probe(checkpoint, store, windows, _splits(), PARAMS).predictions
     keys = ["features", "init", "transductive", "recording_id", "start"]
     one, two = (table.set_index(keys)["score"].sort_index() for table in (result.predictions, again))

@@ -12,10 +12,10 @@ from lightning import Trainer
 from answered_store import SPLITS, TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
 from eegfm.batch import TrainStep
 from eegfm.errors import SplitError
-from eegfm.jobs.finetune.trained import load_supervised
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning, finetuning_job, fit_finetuning
 from eegfm.jobs.train.pretrain import fit_here
 from eegfm.jobs.train.result import PretrainResult
+from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.training.module import PretrainModule
 from eegfm.training.supervised.module import SupervisedModule

@@ -15,8 +15,7 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.heads.config import AttentionPoolingConfig, LinearConfig, LogCovarianceConfig, MlpConfig, PerChannelConfig
-from eegfm.jobs.finetune.trained import load_supervised
-from eegfm.jobs.weights.answering import Answering, build_exported, load_answers
+from eegfm.jobs.weights.answering import Answering, build_exported, load_answers, load_supervised
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.jobs.weights.export import export, finetuned
 from eegfm.jobs.weights.exported import load_exported, read_exported, read_exported_config

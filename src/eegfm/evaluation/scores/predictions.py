@@ -1,4 +1,4 @@
-"""What a model says of windows, beside the true answers and the names that windows go by."""
+"""Hold what a model says of windows, beside the true answers and the names that windows go by."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -48,7 +48,7 @@ class ScoredRuns:
 
     @property
     def target(self) -> TargetSpec:
-        """What is asked."""
+        """Return what is asked."""
         return self.windows.target
 
     def values(self, level: Level) -> dict[str, Floats]:

@@ -202,6 +202,8 @@ class FinetuneParams(TuningParams):
         tasks = self.tasks or ()
         refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in tasks], "task")
         refuse_repeated([str(seed) for seed in self.seeds], "seed")
+        if self.fit.is_trained:
+            raise ValueError("fit.method is linear_probe, which is no closed form; choose ridge, logistic or knn")
         for task in tasks:
             try:
                 self.tuning(task)

@@ -18,12 +18,9 @@ from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encod
 from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
-from eegfm.jobs.weights.answering import load_objective
+from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
-from eegfm.training.setup import TrainingSetup
 from eegfm.training.strategies.config import ScratchStrategy
-from eegfm.training.supervised.config import SupervisedParams
-from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.supervised.predicting import Predictions, predict
 
 logger = logging.getLogger(__name__)
@@ -88,21 +85,3 @@ def spec_of_windows(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:
     """Describe the windows of a table: rate, montages, longest windows."""
     longest = {str(name): int(n) for name, n in windows.groupby("montage")["n_samples"].max().items()}
     return SignalSpec(store.rate_hz, {name: store.montages[name] for name in longest}, longest)
-
-
-def load_supervised(checkpoint: Checkpoint, spec: SignalSpec | None = None) -> SupervisedModule:
-    """Rebuild a finetuned model from its checkpoint: backbone, head and what is asked.
-
-    Args:
-        checkpoint: Weights and header.
-        spec: Describes the windows that it will meet; those of the training if not given.
-
-    Raises:
-        ConfigError: The encoder or the head does not fit the montages.
-        CheckpointError: The weights do not fit the configuration, or the checkpoint has no head.
-    """
-    objective = load_objective(checkpoint, spec)
-    params = SupervisedParams(objective=objective.config, n_epochs=1, start="file", monitor="val/loss")
-    setup = TrainingSetup(objective, params, {}, 1, 1)
-    module = SupervisedModule(setup)
-    return module.eval()

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.config import ProbeParams
-from eegfm.inference.backbone import new_backbone, untrained_backbone_like
+from eegfm.inference.backbone import Backbone, new_backbone, untrained_backbone_like
 from eegfm.jobs.probe.features import check_encoder, spec_of
 from eegfm.jobs.probe.probe import checked_trials
 from eegfm.mixture.table import drawn_rows
@@ -53,19 +54,23 @@ def check_ahead(
         bad_channels=params.bad_channels,
         normalization=params.chosen_normalization,
     )
-    # Only the part of a header that the probe's checks read: who was trained on is not known yet.
+    header = _header(params, trained, trained_on, shared_filters(stores, stores))
+    for trials in checked_trials(header, probed, windows, splits, probe_params):
+        spec = spec_of(probed[trials.task.corpus], trials.windows)
+        twin = untrained_backbone_like(Checkpoint({}, header), spec, probe_params.untrained_seed)
+        check_encoder(header, twin, trials)
+
+
+def _header(params: PretrainParams, trained: Backbone, spec: SignalSpec, filters: dict[str, Any]) -> CheckpointHeader:
+    """Return the part of a header that the probe's checks read: who was trained on is not known yet."""
     read: dict[str, Any] = {
         "encoder": params.encoder.model_dump(mode="json"),
         "adapter": params.adapter.model_dump(mode="json"),
         "normalization": params.chosen_normalization.model_dump(mode="json"),
-        "signal_spec": trained_on.to_dict(),
+        "signal_spec": spec.to_dict(),
         "encoder_spec": trained.encoder_spec.to_dict(),
-        "filters": shared_filters(stores, stores),
+        "filters": filters,
         "reference": params.reference,
         "bad_channels": params.bad_channels,
     }
-    header = CheckpointHeader.model_construct(**read)
-    for trials in checked_trials(header, probed, windows, splits, probe_params):
-        spec = spec_of(probed[trials.task.corpus], trials)
-        twin = untrained_backbone_like(Checkpoint({}, header), spec, probe_params.untrained_seed)
-        check_encoder(header, twin, trials)
+    return CheckpointHeader.model_construct(**read)

@@ -10,7 +10,7 @@ from eegfm.jobs.probe.trials import Trials
 
 
 def audits(features: FeatureSets, trials: Trials, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Audit each kind of features, averaged over initialisations; see ``identity_audit``.
+    """Audit each kind of features on the tested windows, averaged over initialisations; see ``identity_audit``.
 
     ``transductive_gap`` is by how much the first score, pooled over windows, is better with features z-scored per
     person; it is left out where there is no such row.
@@ -20,12 +20,14 @@ def audits(features: FeatureSets, trials: Trials, metrics: Mapping[str, Any]) ->
         trials: The windows.
         metrics: Scores by kind.
     """
-    halves = halves_of_persons(trials.windows, trials.persons)
-    answers = trials.answers if isinstance(trials.answers, Answers) else None
-    first = next(iter(trials.answers.measures))
+    tested = trials.tested
+    halves = halves_of_persons(tested.windows, tested.persons)
+    answers = tested.answers if isinstance(tested.answers, Answers) else None
+    first = next(iter(tested.answers.measures))
     found = {}
     for kind, inits in features.items():
-        found[kind] = mean_audit([identity_audit(values, trials.persons, halves, answers) for values in inits])
+        own = inits if tested is trials else [values[trials.is_tested] for values in inits]
+        found[kind] = mean_audit([identity_audit(values, tested.persons, halves, answers) for values in own])
         if "transductive" in metrics[kind]:
             transductive = metrics[kind]["transductive"][first]["pooled"]
             found[kind]["transductive_gap"] = transductive - metrics[kind][first]["pooled"]

@@ -38,7 +38,7 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
         StoreError: Stored samples differ from their checksums.
         TrainingError: bfloat16 is requested on a CPU that computes it wrong.
     """
-    backbones, fit = _backbones(checkpoint, spec_of(store, trials), trials, params), trials.task.fit
+    backbones, fit = _backbones(checkpoint, spec_of(store, trials.windows), trials, params), trials.task.fit
     drawn: dict[str, Any] = {"pooling": fit.pooling, "batch_size": params.batch_size}
     windows = trials.windows.drop(columns=list(ANSWERS))
     features = encoder_features_of(
@@ -97,9 +97,9 @@ def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: Trials, params:
     return {"pretrained 0": trained} | {f"untrained {k}": twin for k, twin in enumerate(twins)}
 
 
-def spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
+def spec_of(store: SignalStore, windows: pd.DataFrame) -> SignalSpec:
     """Describe the probed windows for the adapter. An encoder is built from its checkpoint alone."""
-    longest = trials.windows.groupby("montage")["n_samples"].max()
+    longest = windows.groupby("montage")["n_samples"].max()
     names = [str(name) for name in longest.index]
     return SignalSpec(
         store.rate_hz, {name: store.montages[name] for name in names}, {name: int(longest[name]) for name in names}

@@ -34,9 +34,10 @@ def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbePara
             task.asked.candidates,
             task.fit.identity(),
             window_hash(trials.windows),
+            [*trials.names, *trials.persons.tolist(), *trials.folds.tolist()],
             checkpoint.identity(),
             {name: getattr(params, name) for name in _DECIDES},
             code_sha256("eegfm.jobs.probe.probe"),
         ]
     )[:16]
-    return Ledger(ledger).look(test_set_of(trials.windows), run, "probe", task.key)
+    return Ledger(ledger).look(test_set_of(trials.tested.windows), run, "probe", task.key)

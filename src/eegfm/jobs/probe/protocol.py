@@ -5,12 +5,13 @@ from typing import Any
 
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers, Scored
-from eegfm.evaluation.config import UNUSED_BY_RETRIEVAL, ProbeParams
+from eegfm.evaluation.config import UNUSED_BY, UNUSED_BY_RETRIEVAL, FitParams, ProbeParams
 from eegfm.evaluation.order import label_order
 from eegfm.evaluation.retrieval import MomentAnswers
 from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.probe.exposure import Exposure
 from eegfm.jobs.probe.trials import Trials
+from eegfm.splits.leakage import TRAINED, SplitTable
 
 
 def describe_protocol(
@@ -19,7 +20,7 @@ def describe_protocol(
     params: ProbeParams,
     *,
     exposure: Exposure,
-    splits_sha256: str,
+    splits: SplitTable,
     n_looks_before: int | None,
     is_simulated: bool,
 ) -> dict[str, Any]:
@@ -30,57 +31,88 @@ def describe_protocol(
         trials: Windows of the task.
         params: All choices.
         exposure: Test persons that the encoder was, or may have been, trained on.
-        splits_sha256: Hash of the splits.
+        splits: Persons and splits.
         n_looks_before: How often other runs had scored these persons on this task before; None if unknown.
         is_simulated: Whether the signals are simulated.
     """
-    fit = trials.task.fit
-    by_method = ("lambdas",) if fit.method == "knn" else ("neighbours", "distance")
-    unused = {
-        "tasks",
-        *((*UNUSED_BY_RETRIEVAL, "label_ratios") if trials.task.asked.kind == "retrieval" else by_method),
-    }
-    asked = {**params.identity(), **fit.identity()}
+    tested = trials.tested
     # z-scores of a person use all its windows at once, so no row changes if a person's windows are reversed in time.
-    answers = trials.answers
-    ordered = label_order(trials.windows, trials.persons, answers) if isinstance(answers, ClassAnswers) else {}
+    answers = tested.answers
+    ordered = label_order(tested.windows, tested.persons, answers) if isinstance(answers, ClassAnswers) else {}
     return {
         "corpus": trials.task.corpus,
         "task": trials.task.name,
         "cut": trials.task.cut,
-        **{name: value for name, value in asked.items() if name not in unused},
-        **_answers(trials.answers, "knn" if fit.method == "knn" else "ridge"),
+        **_choices(trials, params),
+        **_answers(answers, _method_of_numbers(trials.task.fit)),
         **ordered,
         "order_dependent_rows": [],
         "n_looks_before": n_looks_before,
         "simulated": is_simulated,
-        "n_windows": len(trials.windows),
-        "n_persons": len(trials.names),
-        "identities": list(trials.names),
-        "n_folds": int(trials.folds.max()) + 1,
+        **_persons(trials, splits),
         **exposure.to_dict(),
-        "splits_sha256": splits_sha256,
+        "splits_sha256": splits.sha256,
         "bad_channels": header.bad_channels,
-        "pretraining": {
-            "phase": header.phase,
-            "fingerprint": header.fingerprint,
-            "corpora": header.corpora,
-            "simulated": [corpus in header.simulated_corpora for corpus in header.corpora],
-            "seed": header.seed,
-            "n_steps": header.n_steps,
-            "splits_sha256": header.splits_sha256,
-            "mixture_sha256": header.mixture_sha256,
-            "license": header.license,
-            "imported": header.imported.model_dump(mode="json") if header.imported else None,
-            "parents": [parent.model_dump(mode="json") for parent in header.parents],
-        },
+        "pretraining": _pretraining(header),
         "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
         "other_code": other_code(header),
     }
 
 
+def _choices(trials: Trials, params: ProbeParams) -> dict[str, Any]:
+    """Return all choices that something reads."""
+    fit = trials.task.fit
+    of_retrieval = (*UNUSED_BY_RETRIEVAL, "label_ratios", "evaluation")
+    unused = {"tasks", *(of_retrieval if trials.task.asked.kind == "retrieval" else UNUSED_BY[fit.method])}
+    found = {name: value for name, value in {**params.identity(), **fit.identity()}.items() if name not in unused}
+    if not fit.is_trained:
+        return found
+    # Plain values, because the report shows no others.
+    training = {f"training_{name}": value for name, value in found.pop("training").items()}
+    return found | training | {"method_of_controls": fit.closed.method}
+
+
+def _method_of_numbers(fit: FitParams) -> str:
+    return "ridge" if fit.method == "logistic" else fit.method
+
+
+def _persons(trials: Trials, splits: SplitTable) -> dict[str, Any]:
+    """Say who is tested and, where these are others, who is trained on."""
+    tested, is_trained = trials.tested, ~trials.is_tested
+    found = {
+        "n_windows": len(tested.windows),
+        "n_persons": len(tested.names),
+        "identities": list(tested.names),
+        "n_folds": int(tested.folds.max()) + 1,
+    }
+    if not is_trained.any():
+        return found
+    n_persons = trials.windows.loc[is_trained].groupby("split")["identity"].nunique()
+    return found | {
+        "n_train_windows": int(is_trained.sum()),
+        **{f"n_{name}_persons": int(n_persons.get(name, 0)) for name in TRAINED},
+        "tested_for": splits.reasons(tested.names),
+    }
+
+
+def _pretraining(header: CheckpointHeader) -> dict[str, Any]:
+    return {
+        "phase": header.phase,
+        "fingerprint": header.fingerprint,
+        "corpora": header.corpora,
+        "simulated": [corpus in header.simulated_corpora for corpus in header.corpora],
+        "seed": header.seed,
+        "n_steps": header.n_steps,
+        "splits_sha256": header.splits_sha256,
+        "mixture_sha256": header.mixture_sha256,
+        "license": header.license,
+        "imported": header.imported.model_dump(mode="json") if header.imported else None,
+        "parents": [parent.model_dump(mode="json") for parent in header.parents],
+    }
+
+
 def _answers(answers: Scored, method_of_numbers: str) -> dict[str, Any]:
-    """Kind of the answers, and how they are distributed."""
+    """Describe the kind of the answers, and how they are distributed."""
     if isinstance(answers, ClassAnswers):
         per_class = dict(zip(answers.classes, answers.counts.tolist(), strict=True))
         return {"answer": "class", "classes": list(answers.classes), "n_windows_per_class": per_class}

@@ -1,15 +1,20 @@
-"""Find the windows of a task that a probe predicts: labelled windows of test persons, in a fixed order."""
+"""Find the windows of a task that a probe predicts, and those that it is fitted to, in a fixed order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from eegfm.errors import SplitError
-from eegfm.evaluation.answers import ClassAnswers, NumberAnswers, Scored
-from eegfm.evaluation.linear import Ints
+from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers, Scored
+from eegfm.evaluation.config import Evaluation
+from eegfm.evaluation.linear import Ints, Rows
+from eegfm.evaluation.summary import tested_persons
 from eegfm.evaluation.tasks import ProbedTask
+from eegfm.splits.leakage import TRAINED
+from eegfm.splits.splits import NO_FOLD
 from eegfm.windows.runs import expand
 
 ANSWERS = ("label", "target")
@@ -22,7 +27,16 @@ the sessions of a person."""
 
 @dataclass(frozen=True)
 class Trials:
-    """Windows of a task, in a fixed order, with their true answers and numbers of persons (identities) and folds."""
+    """Windows of a task, in a fixed order.
+
+    Args:
+        task: The task.
+        windows: W windows, with columns ``identity``, ``split`` and ``fold``.
+        answers: Their true answers.
+        names: (P,) names of the persons (identities).
+        persons: (W,) numbers of the persons.
+        folds: (W,) fold in which each window is predicted, from 0; -1 for windows that are always trained on.
+    """
 
     task: ProbedTask
     windows: pd.DataFrame
@@ -31,20 +45,37 @@ class Trials:
     persons: Ints
     folds: Ints
 
+    @property
+    def is_tested(self) -> Rows:
+        """(W,) True for windows that are predicted."""
+        return self.folds >= 0
 
-def trials_of_test_persons(
+    @cached_property
+    def tested(self) -> "Trials":
+        """The windows that are predicted, with their persons alone."""
+        if self.is_tested.all():
+            return self
+        assert isinstance(self.answers, Answers), "a retrieval predicts all windows"
+        rows, persons, names = tested_persons(self.persons, self.names, self.folds)
+        windows = self.windows[rows].reset_index(drop=True)
+        return Trials(self.task, windows, self.answers.at(rows), names, persons, self.folds[rows])
+
+
+def answered_trials(
     windows: pd.DataFrame,
     splits: pd.DataFrame,
     task: ProbedTask,
     usable: Callable[[pd.DataFrame], pd.DataFrame],
+    evaluation: Evaluation = "cross_validation",
 ) -> Trials:
-    """Find the labelled windows of the task whose persons are in split ``test``.
+    """Find the labelled windows of the persons that a task tests, and of those that it trains on.
 
     Args:
         windows: Runs of windows of the probed corpus. Those of the task have either classes or numbers.
         splits: One row per person.
         task: The task.
         usable: Function that leaves out windows that cannot be encoded.
+        evaluation: See ``ProbeParams``.
 
     Raises:
         SplitError: Persons without a split, too few persons, classes or windows in a fold, or answers that do not vary.
@@ -52,25 +83,38 @@ def trials_of_test_persons(
     of_cut = windows[windows["cut"] == task.cut]
     column = _answer_column(of_cut, task)
     of_task = of_cut[of_cut[column].notna()]
-    tested = splits[(splits["split"] == "test") & (splits["corpus"] == task.corpus)]
-    kept = windows_of(of_task, splits, tested, usable)
+    asked = _persons(splits[splits["corpus"] == task.corpus], evaluation)
+    kept = windows_of(of_task, splits, asked, usable)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
-    _refuse_few_persons(task, len(names), len(kept), of_task)
-    answers = _classes(task, of_task, kept) if column == "label" else _numbers(task, kept, persons)
-    _refuse_empty_fold(task, kept, tested)
-    folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
+    is_tested = kept["fold"].to_numpy() != NO_FOLD
+    _refuse_few_persons(task, kept, of_task, evaluation)
+    answers = (
+        _classes(task, of_task, kept, is_tested) if column == "label" else _numbers(task, kept, persons, is_tested)
+    )
+    folds = np.full(len(kept), NO_FOLD)
+    if evaluation == "cross_validation":
+        _refuse_empty_fold(task, kept, asked)
+    folds[is_tested] = np.unique(kept["fold"].to_numpy()[is_tested], return_inverse=True)[1]
     return Trials(task, kept, answers, tuple(map(str, names)), persons, folds)
 
 
+def _persons(of_corpus: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """Rows of the persons that are tested, fold by fold or at once, and of those that are only trained on."""
+    if evaluation == "cross_validation":
+        return of_corpus[of_corpus["split"] == "test"]
+    found = of_corpus[of_corpus["split"].isin(("test", *TRAINED))]
+    return found.assign(fold=np.where(found["split"] == "test", 0, NO_FOLD))
+
+
 def windows_of(
-    runs: pd.DataFrame, splits: pd.DataFrame, tested: pd.DataFrame, usable: Callable[[pd.DataFrame], pd.DataFrame]
+    runs: pd.DataFrame, splits: pd.DataFrame, asked: pd.DataFrame, usable: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Windows of the tested persons with their identities and folds, in a fixed order.
+    """Windows of some persons with their identities, splits and folds, in a fixed order.
 
     Args:
         runs: Runs of windows.
         splits: One row per person.
-        tested: The rows of the tested persons.
+        asked: The rows of these persons.
         usable: Function that leaves out windows that cannot be encoded.
 
     Raises:
@@ -79,7 +123,7 @@ def windows_of(
     unknown = sorted(set(runs["person"]) - set(splits["person"]))
     if unknown:
         raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
-    found = expand(usable(runs.merge(tested[["person", "identity", "fold"]], on="person")))
+    found = expand(usable(runs.merge(asked[["person", "identity", "split", "fold"]], on="person")))
     return found.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
 
 
@@ -96,17 +140,26 @@ def _answer_column(of_cut: pd.DataFrame, task: ProbedTask) -> str:
     return filled[0] if filled else "label"
 
 
-def _refuse_few_persons(task: ProbedTask, n_persons: int, n_windows: int, of_task: pd.DataFrame) -> None:
+def _refuse_few_persons(task: ProbedTask, kept: pd.DataFrame, of_task: pd.DataFrame, evaluation: Evaluation) -> None:
+    is_tested = kept["fold"] != NO_FOLD
+    n_persons, n_trained = (kept.loc[rows, "identity"].nunique() for rows in (is_tested, ~is_tested))
     n_needed = 3 if task.fit.has_choice else 2
-    if n_persons < n_needed:
+    if evaluation == "split":
+        if n_persons < 2 or n_trained < n_needed - 1:
+            raise SplitError(
+                f"task {task.key}: {n_trained} persons of splits train and validation and {n_persons} of split test "
+                f"have labelled windows; at least {n_needed - 1} to train on and 2 to test are needed; add persons, or "
+                "set probe.evaluation=cross_validation"
+            )
+    elif n_persons < n_needed:
         raise SplitError(
-            f"task {task.key}: {n_windows} labelled windows of {n_persons} test persons "
+            f"task {task.key}: {len(kept)} labelled windows of {n_persons} test persons "
             f"({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons in all splits); at least "
             f"{n_needed} persons are needed, one person held out and the others to train on and to choose on"
         )
 
 
-def _classes(task: ProbedTask, of_task: pd.DataFrame, kept: pd.DataFrame) -> ClassAnswers:
+def _classes(task: ProbedTask, of_task: pd.DataFrame, kept: pd.DataFrame, is_tested: Rows) -> ClassAnswers:
     """Class of each window.
 
     Raises:
@@ -119,21 +172,22 @@ def _classes(task: ProbedTask, of_task: pd.DataFrame, kept: pd.DataFrame) -> Cla
             f"task {task.key}: {len(kept)} labelled windows in classes {list(map(str, classes))}; at least 2 classes "
             "are needed"
         )
-    _refuse_absent_class(task, classes, of_task, kept)
+    _refuse_absent_class(task, classes, of_task, kept[is_tested])
     return ClassAnswers(np.searchsorted(classes, kept["label"].to_numpy(dtype=str)), tuple(map(str, classes)))
 
 
-def _numbers(task: ProbedTask, kept: pd.DataFrame, persons: Ints) -> NumberAnswers:
+def _numbers(task: ProbedTask, kept: pd.DataFrame, persons: Ints, is_tested: Rows) -> NumberAnswers:
     """Number of each window.
 
     Raises:
         SplitError: All numbers are equal.
     """
     numbers = kept["target"].to_numpy(dtype=np.float64)
-    if np.ptp(numbers) == 0:
+    tested = numbers[is_tested]
+    if np.ptp(tested) == 0:
         raise SplitError(
-            f"task {task.key}: all {len(kept)} windows of {persons.max() + 1} test persons have the number "
-            f"{numbers[0]:g}; there is nothing to predict, probe more persons"
+            f"task {task.key}: all {len(tested)} windows of {len(set(persons[is_tested]))} test persons have the "
+            f"number {tested[0]:g}; there is nothing to predict, probe more persons"
         )
     per_recording = kept.groupby("recording_id")["target"]
     is_per_recording = bool((per_recording.nunique() == 1).all() and (per_recording.size() > 1).any())

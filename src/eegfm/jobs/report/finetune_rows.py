@@ -43,7 +43,7 @@ def difference_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _by_person(found: Mapping[str, Any]) -> dict[str, str]:
-    """How many persons have a better score, and Wilcoxon's signed-rank test."""
+    """Say how many persons have a better score, and Wilcoxon's signed-rank test."""
     shown = {}
     if "n_persons_improved" in found:
         score = _said(str(found["of"]).removeprefix("-"))

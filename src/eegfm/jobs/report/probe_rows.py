@@ -19,7 +19,7 @@ _NAMES = {
 
 
 def probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Each kind of features with its scores, and the interval of the first of them.
+    """Return each kind of features with its scores, and the interval of the first of them.
 
     Args:
         metrics: Metrics of one task.
@@ -35,7 +35,7 @@ def probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def audit_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """What each kind of features tells of persons; no rows where metrics hold no audit.
+    """Return what each kind of features tells of persons; no rows where metrics hold no audit.
 
     Args:
         metrics: Metrics of one task.
@@ -44,7 +44,7 @@ def audit_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def identity_rows(audits: Mapping[str, Mapping[str, float | None]]) -> pd.DataFrame:
-    """What features tell of persons.
+    """Return what features tell of persons.
 
     Args:
         audits: Audits by kind of features, or by model.
@@ -60,7 +60,7 @@ def identity_rows(audits: Mapping[str, Mapping[str, float | None]]) -> pd.DataFr
 
 
 def efficiency_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """First score of each kind of features by share of the training persons; no rows where metrics hold none.
+    """Return the first score of each kind of features by share of the training persons; no rows without such scores.
 
     Args:
         metrics: Metrics of one task.
@@ -77,7 +77,7 @@ def efficiency_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _kinds(metrics: Mapping[str, Any]) -> list[str]:
-    """Kinds of features, in the order of the metrics: what has a score that features are compared by."""
+    """List kinds of features, in the order of the metrics: what has a score that features are compared by."""
     return [
         name for name, found in metrics.items() if isinstance(found, Mapping) and not found.keys().isdisjoint(_COMPARED)
     ]
@@ -93,7 +93,7 @@ def _shown(value: float | None) -> str:
 
 
 def _blocks(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Kinds of features with their scores: one prediction per person first, then windows, then transductive ones."""
+    """Yield kinds of features with their scores: of persons first, then of windows, then transductive ones."""
     kinds = _kinds(metrics)
     for what, said in ((OF_MEANS, "mean prediction per person"), ("", "windows")):
         for name in kinds:

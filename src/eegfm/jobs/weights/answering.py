@@ -13,6 +13,9 @@ from eegfm.nn.weights import build_seeded, load_weights
 from eegfm.objectives.supervised.config import SupervisedConfig
 from eegfm.objectives.supervised.model import Supervised
 from eegfm.targets import TargetSpec
+from eegfm.training.setup import TrainingSetup
+from eegfm.training.supervised.config import SupervisedParams
+from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.tensors import OBJECTIVE_PREFIX, NamedWeights
 
 
@@ -37,7 +40,7 @@ class Answering(Inference):
 
     @property
     def target(self) -> TargetSpec:
-        """What is asked."""
+        """Return what is asked."""
         return self.objective.target
 
     def forward(self, recorded_uv: Tensor) -> tuple[Tensor, ...]:
@@ -75,7 +78,7 @@ class Answers(nn.Module):
 
     @property
     def target(self) -> TargetSpec:
-        """What is asked: names of classes and outputs, unit of numbers."""
+        """Return what is asked: names of classes and outputs, unit of numbers."""
         return self.model.target
 
     def forward(self, recorded_uv: Tensor) -> Tensor:
@@ -152,3 +155,22 @@ def load_objective(
     assert isinstance(objective, Supervised), "the configuration builds it"
     load_weights(NamedWeights(objective), checkpoint.tensors, "", "finetuned model")
     return objective.eval()
+
+
+def load_supervised(
+    checkpoint: Checkpoint, spec: SignalSpec | None = None, *, accept_other_code: bool = False
+) -> SupervisedModule:
+    """Rebuild a finetuned model from its checkpoint: backbone, head and what is asked, as a Lightning module.
+
+    Args:
+        checkpoint: Weights and header.
+        spec: Describes the windows that it will meet; those of the training if not given.
+        accept_other_code: See ``load_backbone``.
+
+    Raises:
+        ConfigError: The encoder or the head does not fit the montages.
+        CheckpointError: The weights do not fit the configuration, or the checkpoint has no head.
+    """
+    objective = load_objective(checkpoint, spec, accept_other_code=accept_other_code)
+    params = SupervisedParams(objective=objective.config, n_epochs=1, start="file", monitor="val/loss")
+    return SupervisedModule(TrainingSetup(objective, params, {}, 1, 1)).eval()

@@ -26,7 +26,7 @@ _OF_BINS = {"brier", "ece"}
 
 
 class Tally(Protocol):
-    """What is needed of windows to score any choice of their persons."""
+    """Counts and sums that are needed of windows to score any choice of their persons."""
 
     def scores(self, weights: Floats, names: Collection[str]) -> dict[str, Floats]:
         """Return (R,) scores by name; NaN where a score is not defined.

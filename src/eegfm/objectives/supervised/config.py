@@ -12,7 +12,7 @@ from eegfm.targets import Kind, TargetSpec
 
 
 class Target(StrictModel):
-    """What is asked of a window, as a checkpoint says it; see ``eegfm.targets.TargetSpec``."""
+    """Question to a window, as a checkpoint says it; see ``eegfm.targets.TargetSpec``."""
 
     kind: Kind
     classes: tuple[str, ...] = ()

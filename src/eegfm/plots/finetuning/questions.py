@@ -13,7 +13,7 @@ Rows = NDArray[np.bool_]
 
 
 class Question(NamedTuple):
-    """Whether a window is of a class.
+    """Question whether a window is of a class.
 
     Args:
         name: Name of the class or output.

@@ -1,4 +1,4 @@
-"""What models said of the test windows of a task, from the table of predictions."""
+"""Read what models said of the test windows of a task, from the table of predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PER_OUTPUT = ("multilabel", "multioutput", "regression")
 
 @dataclass(frozen=True)
 class SaidOnce:
-    """What one training or initialisation of a model said.
+    """Answers of one training or initialisation of a model.
 
     Args:
         init: Number of the seed or initialisation.
@@ -32,7 +32,7 @@ class SaidOnce:
 
 @dataclass(frozen=True)
 class TaskSaid:
-    """What all models said of the test windows of a task.
+    """Answers of all models to the test windows of a task.
 
     Args:
         target: What is asked.

@@ -25,7 +25,7 @@ N_CELLS = 60
 
 
 class Points(NamedTuple):
-    """What was said of one output.
+    """Answers of one output.
 
     Args:
         true: (n,) true numbers.

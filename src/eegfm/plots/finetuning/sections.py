@@ -32,7 +32,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """What a figure shows of a task.
+    """Part of a figure that shows a task.
 
     Args:
         title: Its title, escaped.

@@ -1,4 +1,4 @@
-"""What a model said of windows, and the true answers, until metrics are computed of all of them."""
+"""Collect what a model said of windows, and the true answers, until metrics are computed of all of them."""
 
 from collections.abc import Mapping
 from typing import Any

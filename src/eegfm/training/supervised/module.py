@@ -26,7 +26,7 @@ COLLECTED = "collected"
 
 
 class Predicted(NamedTuple):
-    """What a model says of windows, on the CPU.
+    """Answers of a model to windows, on the CPU.
 
     Args:
         places: (B,) numbers of the windows in their table.

@@ -1,4 +1,4 @@
-"""What a model says of the windows of a table, through Lightning's Trainer."""
+"""Predict what a model says of the windows of a table, through Lightning's Trainer."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 class Predictions(NamedTuple):
-    """What a model says of all windows of a table, in the table's order.
+    """Answers of a model to all windows of a table, in the table's order.
 
     Args:
         features: (W, R, X) float32; R is that of the montage with the most rows.
