@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
+from eegfm.jobs.finetune.ahead import check_ahead
 from eegfm.jobs.finetune.asked import AskedTask, asked_tasks, divisions_of
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
@@ -69,10 +70,14 @@ def planned_tasks(
     for store in stores.values():
         check_signals(start.header, store)
     exposures = [exposure_of(tests, splits, start, task.store, params) for task, _, tests in divided]
-    return [
+    planned = [
         PlannedTask(task, divisions, tests, exposure, _trainings(task, divisions, params, start), params, start)
         for (task, divisions, tests), exposure in zip(divided, exposures, strict=True)
     ]
+    for one in planned:
+        models = {training.model.name: training.model for training in one.trainings}
+        check_ahead(one.task, one.divisions, models.values(), params, start)
+    return planned
 
 
 def _trainings(task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint) -> list[Training]:
