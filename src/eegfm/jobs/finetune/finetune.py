@@ -34,7 +34,7 @@ class FinetuneResult:
             fold and seed. None for a closed form, which leaves the encoder as it is.
         metrics: By ``corpus.task``, scores of all models, differences, protocol; JSON-ready.
         predictions: One row per task, model, initialisation and test window.
-        history: One row per task, model, seed, division and epoch.
+        history: One row per task, model, seed, division and epoch, with the ``monitor`` of the training.
     """
 
     encoders: dict[str, Checkpoint] = field(default_factory=dict)
@@ -109,7 +109,13 @@ def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
 
 
 def _history(key: str, one: Trained) -> pd.DataFrame:
-    return one.result.history.assign(task=key, model=one.model.name, seed=one.seed, division=one.division.name)
+    told: dict[str, Any] = {
+        "model": one.model.name,
+        "seed": one.seed,
+        "division": one.division.name,
+        "monitor": one.model.monitor,
+    }
+    return one.result.history.assign(task=key, **told)
 
 
 def _log(key: str, metrics: Mapping[str, Any]) -> None:
