@@ -20,76 +20,63 @@ from eegfm.evaluation.config import (
 from eegfm.heads.config import HeadConfig
 from eegfm.losses.config import ClassWeights, LossConfig
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
-from eegfm.training.strategies.config import (
-    FullStrategy,
-    GradualStrategy,
-    LayerDecayStrategy,
-    LinearProbeStrategy,
-    LoraStrategy,
-    ScratchStrategy,
-    TwoStageStrategy,
-)
-from eegfm.training.supervised.config import TuningParams
+from eegfm.training.strategies.config import AnyTrainedStrategy, FullStrategy
+from eegfm.training.supervised.config import TuningBase, TuningParams
 
 Evaluation = Literal["auto", "split", "cross_validation"]
 
 
-class RidgeStrategy(StrictModel):
-    """Fit ridge regression to frozen features in closed form; nothing is trained by gradients.
+class _Closed(StrictModel):
+    """Fit frozen features in closed form; nothing is trained by gradients.
 
     Args:
         pooling: See ``eegfm.evaluation.config.FitParams``, like all that follow.
         layers: See there.
-        lambdas: See there.
         inner_folds: See there.
+    """
+
+    pooling: Pooling = "channels"
+    layers: Layers = "last"
+    inner_folds: int = Field(5, ge=2)
+
+
+class RidgeStrategy(_Closed):
+    """Fit ridge regression to frozen features. For what is left out here see ``_Closed``.
+
+    Args:
+        lambdas: See ``eegfm.evaluation.config.FitParams``.
     """
 
     name: Literal["ridge"] = "ridge"
-    pooling: Pooling = "channels"
-    layers: Layers = "last"
     lambdas: Penalties = HALF_DECADES
-    inner_folds: int = Field(5, ge=2)
 
 
-class LogisticStrategy(RidgeStrategy):
-    """Fit logistic regression to frozen features; numbers are fitted by ridge. See ``RidgeStrategy``."""
-
-    name: Literal["logistic"] = "logistic"  # type: ignore[assignment]  # a member of its own of the union
-
-
-class KnnStrategy(StrictModel):
-    """Answer by the nearest training windows in frozen features.
+class LogisticStrategy(_Closed):
+    """Fit logistic regression to frozen features; numbers are fitted by ridge. See ``RidgeStrategy``.
 
     Args:
-        pooling: See ``eegfm.evaluation.config.FitParams``, like all that follow.
-        layers: See there.
-        neighbours: See there.
+        lambdas: See there.
+    """
+
+    name: Literal["logistic"] = "logistic"
+    lambdas: Penalties = HALF_DECADES
+
+
+class KnnStrategy(_Closed):
+    """Answer by the nearest training windows in frozen features. For what is left out here see ``_Closed``.
+
+    Args:
+        neighbours: See ``eegfm.evaluation.config.FitParams``.
         distance: See there.
-        inner_folds: See there.
     """
 
     name: Literal["knn"] = "knn"
-    pooling: Pooling = "channels"
-    layers: Layers = "last"
     neighbours: Neighbours = NEIGHBOURS
     distance: Distance = "cosine"
-    inner_folds: int = Field(5, ge=2)
 
 
 ClosedStrategy = RidgeStrategy | LogisticStrategy | KnnStrategy
-StrategyConfig = Annotated[
-    LinearProbeStrategy
-    | TwoStageStrategy
-    | GradualStrategy
-    | FullStrategy
-    | LayerDecayStrategy
-    | LoraStrategy
-    | ScratchStrategy
-    | RidgeStrategy
-    | LogisticStrategy
-    | KnnStrategy,
-    Field(discriminator="name"),
-]
+StrategyConfig = Annotated[AnyTrainedStrategy | ClosedStrategy, Field(discriminator="name")]
 """All strategies: by gradients, and in closed form."""
 
 
@@ -146,8 +133,8 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class FinetuneParams(TuningParams):
-    """Finetuning of an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
+class FinetuneParams(TuningBase):
+    """Finetune an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
 
     Args:
         tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own. Left out in the parameters of a
@@ -179,7 +166,7 @@ class FinetuneParams(TuningParams):
         Annotated[tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
         | None
     ) = None
-    strategy: StrategyConfig = FullStrategy()  # type: ignore[assignment]  # closed forms beside those by gradients
+    strategy: StrategyConfig = FullStrategy()
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
     n_folds: int = Field(5, ge=3)
