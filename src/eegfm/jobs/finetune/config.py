@@ -160,6 +160,8 @@ class FinetuneParams(TuningBase):
         strategy: Which weights are trained, and when; or a closed form on frozen features.
         accept_other_data: Start from an encoder that was trained on another generation of signals or splits.
         predict_batch_size: Windows per pass of predictions.
+        keep_runs: Finished trainings whose folders are kept when a finetuning has ended, the latest ones; those of this
+            finetuning in any case, all by default.
     """
 
     tasks: (
@@ -183,6 +185,7 @@ class FinetuneParams(TuningBase):
     allow_pretrained_persons: bool = False
     accept_other_data: bool = False
     predict_batch_size: Count = 256
+    keep_runs: Count | None = None
 
     @model_validator(mode="after")
     def _tasks_fit(self) -> Self:
@@ -232,4 +235,6 @@ class FinetuneParams(TuningBase):
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result: all except those for the machine."""
         without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
-        return self.model_dump(mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size"})
+        return self.model_dump(
+            mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size", "keep_runs"}
+        )

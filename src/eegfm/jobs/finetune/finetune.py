@@ -12,6 +12,7 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.ledger import Ledger
 from eegfm.jobs.finetune.audit import Audit
 from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.finished import remove_old
 from eegfm.jobs.finetune.planned import PlannedTask, planned_tasks
 from eegfm.jobs.finetune.protocol import describe_protocol
 from eegfm.jobs.finetune.said import Said
@@ -71,9 +72,11 @@ def finetune(
     done = FinetuneResult()
     tables: list[pd.DataFrame] = []
     histories: list[pd.DataFrame] = []
+    own: set[str] = set()
     for planned in planned_tasks(params, start, stores, windows, cuts, splits):
         key = planned.task.key
         trained = [Trained(*one, train(one.model, runs)) for one in planned.trainings]
+        own |= {one.result.run_directory.name for one in trained}
         said, audits, n_looks_before = say(planned, trained, runs, Ledger(ledger))
         if trained[0].model.name == FINETUNED:
             done.encoders[key] = trained[0].result.checkpoint
@@ -82,6 +85,7 @@ def finetune(
         histories += [_history(key, one) for one in trained]
         _log(key, done.metrics[key])
     done.predictions, done.history = (pd.concat(parts, ignore_index=True) for parts in (tables, histories))
+    remove_old(runs, params.keep_runs, own)
     return done
 
 
