@@ -1,4 +1,4 @@
-"""Parameters of finetuning. No torch here."""
+"""Describe the parameters of finetuning. No torch here."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -85,7 +85,7 @@ _NONE = ("loss", "monitor", "patience")
 
 
 class FinetuneTask(StrictModel):
-    """A task of a finetuning. The name of a cut alone is enough.
+    """Name a task of a finetuning, and its own choices. The name of a cut alone is enough.
 
     Args:
         name: Name of the task in metrics, predictions and messages.
@@ -119,12 +119,12 @@ class FinetuneTask(StrictModel):
 
     @property
     def own_cut(self) -> str:
-        """Name of the cut."""
+        """Return the name of the cut."""
         return self.cut or self.name
 
     @property
     def own(self) -> dict[str, Any]:
-        """Choices that the task makes for itself, by name."""
+        """Return the choices that the task makes for itself, by name."""
         names = TuningParams.model_fields.keys() & self.model_fields_set
         return {name: value for name in sorted(names) if (value := getattr(self, name)) is not None or name in _NONE}
 
@@ -201,7 +201,7 @@ class FinetuneParams(TuningBase):
 
     @property
     def asked(self) -> tuple[FinetuneTask, ...]:
-        """The tasks.
+        """Return the tasks.
 
         Raises:
             ConfigError: There are none, and no probe has any.

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class FinetuneResult:
-    """Outcome of a finetuning.
+    """Hold the outcome of a finetuning.
 
     Args:
         encoders: By ``corpus.task``, the finetuned encoder with its head; of a cross-validation, that of the first
@@ -92,7 +92,7 @@ def finetune(
 def _metrics(
     planned: PlannedTask, trained: list[Trained], said: Said, audits: Mapping[str, Audit], n_looks_before: int
 ) -> dict[str, Any]:
-    """Scores of all models of a task, audits, plain values and the protocol."""
+    """Return scores of all models of a task, audits, plain values and the protocol."""
     scores = score_models(said, planned.params)
     for name, audit in audits.items():
         scores["models"][name]["identity"] = audit
@@ -105,7 +105,7 @@ def _metrics(
 
 
 def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
-    """Headers of the finetuned models, by seed and division; none for a closed form."""
+    """Return headers of the finetuned models, by seed and division; none for a closed form."""
     found: dict[int, dict[str, CheckpointHeader]] = {}
     for one in (one for one in trained if one.model.name == FINETUNED):
         found.setdefault(one.seed, {})[one.division.name] = one.result.checkpoint.header

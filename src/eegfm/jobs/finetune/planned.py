@@ -1,4 +1,4 @@
-"""All that a finetuning is going to do for a task, looked at before the first training."""
+"""Plan all that a finetuning is going to do for a task, before the first training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from eegfm.windows.config import WindowParams
 
 
 class Training(NamedTuple):
-    """A training that is to be done."""
+    """Name a training that is to be done."""
 
     model: Model
     division: Division
@@ -31,7 +31,7 @@ class Training(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """A task with all that decides what its models will say of the test windows.
+    """Hold a task with all that decides what its models will say of the test windows.
 
     Args:
         task: What is asked, of which windows.

@@ -36,7 +36,7 @@ _SCORING = ("tasks", "n_bootstrap", "bootstrap_seed", "allow_pretrained_persons"
 
 @dataclass(frozen=True)
 class Trained:
-    """A model of one division and seed, trained."""
+    """Hold a trained model of one division and seed."""
 
     model: Model
     division: Division
@@ -77,7 +77,7 @@ def say(planned: PlannedTask, trained: list[Trained], runs: Path, ledger: Ledger
 
 
 def _answered(planned: PlannedTask, trained: list[Trained]) -> tuple[Said, dict[str, Audit]]:
-    """What trained models and controls say, and the audits of their features."""
+    """Return what trained models and controls say, and the audits of their features."""
     task, tests, params = planned.task, planned.tests, planned.params
     said, found = Said(task.target, tests), defaultdict(list)
     pooling = pooling_of(task.windows, params.fit)
@@ -110,7 +110,7 @@ def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWin
 
 
 def _name_of(planned: PlannedTask, trained: list[Trained]) -> str:
-    """Name of everything that decides what is said: start, trainings, test windows and their signals, code."""
+    """Return a name of all that decides what is said: start, trainings, test windows and their signals, code."""
     task, tests = planned.task, planned.tests
     windows = pd.concat([test.windows for test in tests.values()])
     return sha256_of(

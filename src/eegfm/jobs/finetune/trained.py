@@ -37,7 +37,7 @@ FINETUNED, SCRATCH, EEGNET = "finetuned", "scratch", "eegnet"
 
 @dataclass(frozen=True)
 class Model:
-    """A model to train.
+    """Hold a model to train.
 
     Args:
         name: Name of its row.
