@@ -146,7 +146,11 @@ def test_looks_at_the_test_persons_are_counted(done: FinetuneResult, go: Go, pla
     before = {key: metrics["protocol"]["n_looks_before"] for key, metrics in done.metrics.items()}
     assert before == {"mine.binary": 0, "mine.regression": 0, "mine.multilabel": 0}
     shutil.copytree(place, tmp_path / "copy")
-    forced = go(tmp_path / "copy", tasks=["binary"], score_again=True)
+    runs = tmp_path / "copy" / "runs"
+    assert len(list(runs.glob("*/result/result.json"))) == 9
+    assert not list(runs.rglob("*.ckpt")), "a finished training keeps its result alone"
+    forced = go(tmp_path / "copy", tasks=["binary"], score_again=True, keep_runs=1)
+    assert len(list(runs.glob("*/result/result.json"))) == 3, "those of this finetuning"
     assert forced.metrics["mine.binary"]["protocol"]["n_looks_before"] == 1
     own, first = (d.predictions[d.predictions["task"] == "mine.binary"] for d in (forced, done))
     pd.testing.assert_frame_equal(own.reset_index(drop=True), first.reset_index(drop=True))
@@ -222,6 +226,8 @@ def test_history_has_a_row_per_validation_of_each_model(done: FinetuneResult) ->
     assert {*done.history["model"]} == {"finetuned", "scratch", "eegnet"}
     assert (done.history.groupby(["task", "model"]).size() == PARAMS.n_epochs).all()
     assert {"val_balanced_accuracy", "val_r2", "val_auroc"} <= {*done.history}
+    monitors = {"mine.binary": "val/balanced_accuracy", "mine.regression": "val/loss", "mine.multilabel": "val/auroc"}
+    assert done.history.groupby("task")["monitor"].unique().map(list).to_dict() == {k: [v] for k, v in monitors.items()}
     values = done.metrics["mine.binary"]["values"]
     assert {"val/loss", "val_loss", "val/balanced_accuracy", "val_balanced_acc", "train_loss"} <= values.keys()
     assert {"test/loss", "test_loss", "test_acc", "test_auroc", "test_f1_score", "test_precision"} <= values.keys()

@@ -1,4 +1,4 @@
-"""Tasks of a finetuning, with all that each reads."""
+"""Find the tasks of a finetuning, with all that each reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +23,18 @@ STEP = "finetune"
 
 @dataclass(frozen=True)
 class AskedTask:
-    """A task on one corpus, with all that it reads."""
+    """Hold a task on one corpus, with all that it reads."""
 
     key: str
     asked: FinetuneTask
     target: TargetSpec
     windows: pd.DataFrame
     store: SignalStore
+
+    @property
+    def corpus(self) -> str:
+        """Return the name of the corpus."""
+        return self.key.partition(".")[0]
 
 
 def asked_tasks(
@@ -58,7 +63,7 @@ def asked_tasks(
 
 
 def _answered(windows: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Runs of windows that have an answer.
+    """Return the runs of windows that have an answer.
 
     Raises:
         ConfigError: None has.

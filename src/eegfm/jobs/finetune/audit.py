@@ -7,19 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
-from eegfm.evaluation.config import Pooling
-from eegfm.evaluation.features import pool_channels
 from eegfm.evaluation.identity import halves_of_persons, identity_audit
 from eegfm.evaluation.order import label_order
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.metrics.names import primary_metric
 from eegfm.metrics.scoring.tally import point_scores
 from eegfm.targets import TargetSpec
-from eegfm.training.supervised.predicting import Predictions
 
 Audit = dict[str, float | None]
 
@@ -37,12 +33,6 @@ def audit_of(features: NDArray[np.floating], test: TestWindows, target: TargetSp
     return identity_audit(features, persons, halves, _answers(test.truths, target))
 
 
-def pooled_features(predictions: Predictions, pooling: Pooling) -> NDArray[np.float32]:
-    """(T, F) features of a trained model, pooled over channels as those of the controls are."""
-    values, mask = torch.from_numpy(predictions.features), torch.from_numpy(predictions.mask)
-    return np.asarray(pool_channels(values, mask, pooling).numpy(), dtype=np.float32)
-
-
 def mean_audits(audits: Mapping[str, Sequence[Audit]]) -> dict[str, Audit]:
     """Average the audits of each model over seeds and divisions; over those in which a value is known."""
     return {model: _mean(found) for model, found in audits.items()}
@@ -57,7 +47,7 @@ def _mean(audits: Sequence[Audit]) -> Audit:
 
 
 def transductive_gaps(said: Said, zscored: Said) -> dict[str, float]:
-    """By how much the answers of each model are better where features were z-scored per person.
+    """Return by how much the answers of each model are better where features were z-scored per person.
 
     Scores are those of windows that models are compared by; a gap that is not defined is left out.
 
@@ -70,7 +60,7 @@ def transductive_gaps(said: Said, zscored: Said) -> dict[str, float]:
 
 
 def _score(said: Said, model: str) -> float:
-    """Mean over the initialisations that ``zscored`` has: the first."""
+    """Return the score of the first initialisation, the only one that ``zscored`` has."""
     return point_scores(said.target, said.runs(model)[0], said.truths)[primary_metric(said.target)]
 
 
@@ -93,7 +83,7 @@ def _persons(test: TestWindows) -> NDArray[np.int64]:
 
 
 def _answers(truths: NDArray[Any], target: TargetSpec) -> Answers | None:
-    """A class or a number per window; None for answers of several outputs, and where an answer is unknown."""
+    """Return a class or a number per window; None for answers of several outputs, and where an answer is unknown."""
     if target.kind in ("binary", "multiclass") and (truths >= 0).all():
         return ClassAnswers(truths.astype(np.int64), target.classes)
     if target.kind == "regression":

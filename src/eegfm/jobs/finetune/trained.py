@@ -2,7 +2,9 @@
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,17 +12,20 @@ from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
+from eegfm.evaluation.config import Pooling
+from eegfm.evaluation.features import checked_pool
 from eegfm.heads.config import LinearConfig
 from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
+from eegfm.jobs.finetune.finished import fit_once
 from eegfm.jobs.finetune.said import TestWindows
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encoder
 from eegfm.jobs.train.job import TrainingJob
-from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.training.strategies.config import ScratchStrategy
+from eegfm.training.supervised.config import SupervisedParams
 from eegfm.training.supervised.predicting import Predictions, predict
 
 logger = logging.getLogger(__name__)
@@ -30,7 +35,7 @@ FINETUNED, SCRATCH, EEGNET = "finetuned", "scratch", "eegnet"
 
 @dataclass(frozen=True)
 class Model:
-    """A model to train.
+    """Hold a model to train.
 
     Args:
         name: Name of its row.
@@ -41,6 +46,12 @@ class Model:
     name: str
     task: str
     job: TrainingJob
+
+    @property
+    def monitor(self) -> str:
+        """Return the key that its validations are compared by."""
+        assert isinstance(self.job.params, SupervisedParams), "a finetuning has answers"
+        return self.job.params.monitor
 
 
 def models_of(
@@ -68,17 +79,26 @@ def models_of(
 def train(model: Model, runs: Path) -> PretrainResult:
     """Train a model, or find it finished."""
     logger.info("Task %s: training of %s", model.task, model.name)
-    return fit_training(model.job, runs)
+    return fit_once(model.job, runs)
 
 
 def predictions_of(
-    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams
+    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams, pooling: Pooling
 ) -> Predictions:
-    """Predict test windows with a stored model, through Lightning's Trainer."""
+    """Predict test windows with a stored model, through Lightning's Trainer.
+
+    Args:
+        checkpoint: Weights and header of the model.
+        test: The windows.
+        store: Signals of the corpus.
+        params: All choices.
+        pooling: How features are pooled over channels: as those of the controls are.
+    """
     # Test persons may have montages that no training person has.
     module = load_supervised(checkpoint, spec_of_windows(test.windows, store))
     loader = TableLoader(store, test.windows, params.predict_batch_size)
-    return predict(module, loader, accelerator=params.accelerator, precision=params.precision, key="finetune.")
+    machine: dict[str, Any] = {"accelerator": params.accelerator, "precision": params.precision, "key": "finetune."}
+    return predict(module, loader, pool=partial(checked_pool, pooling=pooling), **machine)
 
 
 def spec_of_windows(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
+from eegfm.evaluation.ledger import Ledger, asked_persons, window_hash
 from eegfm.jobs.probe.trials import Trials
 from eegfm.provenance import sha256_of
 from eegfm.source_code import code_sha256
@@ -40,4 +40,4 @@ def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbePara
             code_sha256("eegfm.jobs.probe.probe"),
         ]
     )[:16]
-    return Ledger(ledger).look(test_set_of(trials.tested.windows), run, "probe", task.key)
+    return Ledger(ledger).look(asked_persons(trials.tested.windows), run, "probe", task.key)
