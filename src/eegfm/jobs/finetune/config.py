@@ -16,6 +16,7 @@ from eegfm.evaluation.config import (
     Neighbours,
     Penalties,
     Pooling,
+    Ratio,
 )
 from eegfm.heads.config import HeadConfig
 from eegfm.losses.config import ClassWeights, LossConfig
@@ -168,6 +169,10 @@ class FinetuneParams(TuningParams):
         untrained_seed: Seed of the first one; the others count up from it.
         n_bootstrap: Resamples of persons for each interval.
         bootstrap_seed: Seed of the resamples.
+        label_ratios: Shares of the training persons that all models are also trained on, for a curve of label
+            efficiency; none if empty. Those who select stay. A share of 1 is the run itself.
+        label_seed: Seed of the order of persons in which shares grow.
+        encoders: Finetuned encoders that are stored: of each fold and seed, or of the first ones alone.
         score_again: Score test windows anew that the same run has scored before. It counts as another look.
         allow_pretrained_persons: Also test persons and signals of the pretraining; the metrics list them.
         strategy: Which weights are trained, and when; or a closed form on frozen features.
@@ -192,6 +197,9 @@ class FinetuneParams(TuningParams):
     untrained_seed: NonNegativeInt = 1000
     n_bootstrap: int = Field(2000, ge=100)
     bootstrap_seed: NonNegativeInt = 0
+    label_ratios: tuple[Ratio, ...] = ()
+    label_seed: NonNegativeInt = 0
+    encoders: Literal["all", "first"] = "all"
     score_again: bool = False
     allow_pretrained_persons: bool = False
     accept_other_data: bool = False
@@ -202,6 +210,7 @@ class FinetuneParams(TuningParams):
         tasks = self.tasks or ()
         refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in tasks], "task")
         refuse_repeated([str(seed) for seed in self.seeds], "seed")
+        refuse_repeated([f"{ratio:g}" for ratio in self.label_ratios], "share of persons in label_ratios")
         for task in tasks:
             try:
                 self.tuning(task)
@@ -245,4 +254,4 @@ class FinetuneParams(TuningParams):
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result: all except those for the machine."""
         without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
-        return self.model_dump(mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size"})
+        return self.model_dump(mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size", "encoders"})
