@@ -8,6 +8,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable, first_problem
 from eegfm.errors import CheckpointError
+from eegfm.nn.load_report import STRICT, LoadExceptions
 from eegfm.nn.weights import build_seeded, load_weights
 
 PREFIX = "adapter."
@@ -26,15 +27,20 @@ def new_adapter(config: Buildable, spec: SignalSpec, seed: int, *, n_weight_byte
     return adapter
 
 
-def build_adapter(checkpoint: Checkpoint, spec: SignalSpec) -> Adapter:
+def build_adapter(checkpoint: Checkpoint, spec: SignalSpec, *, exceptions: LoadExceptions = STRICT) -> Adapter:
     """Rebuild the adapter of a checkpoint for the montages of ``spec``, in evaluation mode, on the CPU.
+
+    Args:
+        checkpoint: Weights and header.
+        spec: What the adapter receives.
+        exceptions: Allowed differences of weights.
 
     Raises:
         CheckpointError: The configuration names nothing on the menu, or names or shapes of the weights differ.
         ConfigError: The adapter does not fit the montages.
     """
     adapter = untrained_adapter_like(checkpoint, spec, checkpoint.header.seed)
-    load_weights(adapter, checkpoint.tensors, PREFIX, "adapter")
+    load_weights(adapter, checkpoint.tensors, PREFIX, "adapter", exceptions=exceptions.of(PREFIX))
     return adapter
 
 

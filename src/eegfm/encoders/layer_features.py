@@ -38,8 +38,12 @@ def layer_features(encoder: Encoder, batch: WindowBatch) -> list[Features]:
     return [*found, last]
 
 
-def refuse_without_layers(encoder: Encoder) -> None:
+def refuse_without_layers(encoder: Encoder, key: str = "probe") -> None:
     """Refuse encoders whose layers cannot stand in for each other.
+
+    Args:
+        encoder: The encoder.
+        key: Name of the parameters that ask for layers, for the message.
 
     Raises:
         ConfigError: The encoder is a network of whole windows: its stages have shapes of their own.
@@ -47,7 +51,7 @@ def refuse_without_layers(encoder: Encoder) -> None:
     if encoder.traits.output == "window":
         raise ConfigError(
             f"encoder {encoder.name} has stages of different shapes and no layers to take features of; set "
-            "probe.layers=last, or probe an encoder of tokens or patches"
+            f"{key}.layers=last, or take an encoder of tokens or patches"
         )
 
 

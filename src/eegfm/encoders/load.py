@@ -11,6 +11,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
+from eegfm.nn.load_report import STRICT, LoadExceptions
 from eegfm.nn.weights import build_seeded, load_weights
 from eegfm.recording import Montage
 
@@ -30,13 +31,19 @@ def new_encoder(config: Buildable, spec: SignalSpec, seed: int, *, n_weight_byte
     return encoder
 
 
-def build_encoder(checkpoint: Checkpoint, montages: Mapping[str, Montage] | None = None) -> Encoder:
+def build_encoder(
+    checkpoint: Checkpoint,
+    montages: Mapping[str, Montage] | None = None,
+    *,
+    exceptions: LoadExceptions = STRICT,
+) -> Encoder:
     """Rebuild the encoder of a checkpoint with its weights, in evaluation mode, on the CPU.
 
     Args:
         checkpoint: Weights and header.
         montages: Others than the checkpoint's own that it will meet, behind reference and adapter: encoders that look
             channels up by name need to know. One that is tied to a montage stays tied to its own.
+        exceptions: Allowed differences of weights.
 
     Raises:
         ConfigError: The encoder does not know a channel of a montage.
@@ -44,7 +51,7 @@ def build_encoder(checkpoint: Checkpoint, montages: Mapping[str, Montage] | None
             weights differ from the encoder's; the message lists them.
     """
     encoder = untrained_like(checkpoint, checkpoint.header.seed, montages)
-    load_weights(encoder, checkpoint.tensors, PREFIX, "encoder")
+    load_weights(encoder, checkpoint.tensors, PREFIX, "encoder", exceptions=exceptions.of(PREFIX))
     return encoder
 
 

@@ -58,8 +58,14 @@ def choose_penalty(fit: Fit, answers: Answers, persons: Ints, params: FitParams)
     return Choice(strengths[last], float(rank[last]))
 
 
-def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> None:
+def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams, key: str = "probe") -> None:
     """Refuse training windows on which ``choose_penalty`` cannot choose, before there are features.
+
+    Args:
+        answers: See there, like all that follow.
+        persons: See there.
+        params: See there.
+        key: Name of the parameters that hold the choices, for the message.
 
     Raises:
         SplitError: See ``choose_penalty``.
@@ -67,7 +73,7 @@ def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> No
     if not params.has_choice:
         return
     if not any(answers.at(~group).can_be_learnt() for group in _groups(persons, params)):
-        raise _indivisible(persons, params)
+        raise _indivisible(persons, params, key)
 
 
 def _groups(persons: Ints, params: FitParams) -> Iterator[Rows]:
@@ -78,12 +84,12 @@ def _groups(persons: Ints, params: FitParams) -> Iterator[Rows]:
         yield group_of == group
 
 
-def _indivisible(persons: Ints, params: FitParams) -> SplitError:
+def _indivisible(persons: Ints, params: FitParams, key: str = "probe") -> SplitError:
     what = {"lambdas": "penalties", "neighbours": "numbers of neighbours"}[params.strength]
     n_strengths = len(params.strengths)
-    asked, remedy = f"{n_strengths} {what}", f"give one value in probe.{params.strength}"
+    asked, remedy = f"{n_strengths} {what}", f"give one value in {key}.{params.strength}"
     if n_strengths == 1:
-        asked, remedy = "layers", "set probe.layers=last"
+        asked, remedy = "layers", f"set {key}.layers=last"
     return SplitError(
         f"{len(np.unique(persons))} training persons cannot be divided to choose among {asked}: without some of them a "
         f"class is missing, or nobody is left; add persons or {remedy}"

@@ -16,6 +16,7 @@ from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import FitParams
 from eegfm.evaluation.crossval import PredictedRows, predict_rows, refuse_shared_persons
 from eegfm.evaluation.linear import Floats, Ints, Rows
+from eegfm.evaluation.penalty import refuse_indivisible
 from eegfm.targets import TargetSpec
 
 
@@ -54,23 +55,27 @@ def predict_targets(
         SplitError: A person is in both, a class or every answer to an output is missing in training, or training
             persons are too few to choose on.
     """
-    refuse_shared_persons(persons, train, test)
-    division = _Division(features, persons, train, test, params)
-    if spec.kind in ("binary", "multiclass"):
-        probabilities, chosen = division.classes(truths, spec.classes)
-        return probabilities.astype(np.float32), [chosen]
-    if spec.kind == "regression":
-        found = [division.numbers(column) for column in truths.reshape(len(truths), -1).T]
-    elif spec.kind == "multioutput":
-        columns = zip(spec.outputs, truths.T, strict=True)
-        found = [division.present_classes(column, spec.classes, name) for name, column in columns]
-    else:
-        assert spec.kind == "multilabel", "unlabelled windows are not asked"
-        numbers = np.where(np.isnan(truths), -1, truths).astype(np.int64)
-        columns = zip(spec.outputs, numbers.T, strict=True)
-        both = [division.present_classes(column, ("no", "yes"), name) for name, column in columns]
-        found = [(probabilities[:, 1], chosen) for probabilities, chosen in both]
-    return np.stack([values for values, _ in found], axis=1).astype(np.float32), [chosen for _, chosen in found]
+    return _Division(features, persons, train, test, params).answers(truths, spec)
+
+
+def check_targets(
+    truths: NDArray[Any], spec: TargetSpec, persons: Ints, train: Rows, test: Rows, params: FitParams, key: str
+) -> None:
+    """Refuse windows that ``predict_targets`` would refuse, before there are features.
+
+    Args:
+        truths: See there, like all that follow.
+        spec: See there.
+        persons: See there.
+        train: See there.
+        test: See there.
+        params: See there.
+        key: Name of the parameters that hold the choices, for messages.
+
+    Raises:
+        SplitError: See there.
+    """
+    _Ahead(np.zeros((len(persons), 0)), persons, train, test, params, key).answers(truths, spec)
 
 
 def class_probabilities(columns: Floats, params: FitParams, *, has_features: bool) -> Floats:
@@ -94,6 +99,25 @@ class _Division:
     train: Rows
     test: Rows
     params: FitParams
+
+    def answers(self, truths: NDArray[Any], spec: TargetSpec) -> tuple[NDArray[np.float32], list[Mapping[str, float]]]:
+        """What ``predict_targets`` gives."""
+        refuse_shared_persons(self.persons, self.train, self.test)
+        if spec.kind in ("binary", "multiclass"):
+            probabilities, chosen = self.classes(truths, spec.classes)
+            return probabilities.astype(np.float32), [chosen]
+        if spec.kind == "regression":
+            found = [self.numbers(column) for column in truths.reshape(len(truths), -1).T]
+        elif spec.kind == "multioutput":
+            columns = zip(spec.outputs, truths.T, strict=True)
+            found = [self.present_classes(column, spec.classes, name) for name, column in columns]
+        else:
+            assert spec.kind == "multilabel", "unlabelled windows are not asked"
+            numbers = np.where(np.isnan(truths), -1, truths).astype(np.int64)
+            columns = zip(spec.outputs, numbers.T, strict=True)
+            both = [self.present_classes(column, ("no", "yes"), name) for name, column in columns]
+            found = [(probabilities[:, 1], chosen) for probabilities, chosen in both]
+        return np.stack([values for values, _ in found], axis=1).astype(np.float32), [chosen for _, chosen in found]
 
     def numbers(self, numbers: Floats) -> tuple[Floats, Mapping[str, float]]:
         """(T,) numbers."""
@@ -126,6 +150,18 @@ class _Division:
 
     def _rows(self, answers: Answers, known: Rows) -> PredictedRows:
         return predict_rows(self.features, answers, self.persons, known, self.test, self.params)
+
+
+@dataclass(frozen=True)
+class _Ahead(_Division):
+    """The same without features: only what can be refused before there are some."""
+
+    key: str
+
+    def _rows(self, answers: Answers, known: Rows) -> PredictedRows:
+        found = super()._rows(answers, known)
+        refuse_indivisible(answers.at(known), self.persons[known], self.params, self.key)
+        return found
 
 
 def _refuse_nothing_known(known: Rows, what: str) -> None:

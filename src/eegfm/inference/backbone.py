@@ -15,6 +15,7 @@ from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
 from eegfm.inference.encoder_code import refuse_other_code
+from eegfm.nn.load_report import STRICT, LoadExceptions
 from eegfm.nn.rereference import NewReference, Rereference
 from eegfm.normalizations.base import Normalization
 from eegfm.normalizations.config import Leak, NormalizationBase
@@ -138,6 +139,7 @@ def load_backbone(
     *,
     accept_other_code: bool = False,
     key: str = "accept_other_code",
+    exceptions: LoadExceptions = STRICT,
 ) -> Backbone:
     """Rebuild the backbone of a checkpoint with its weights, in evaluation mode, on the CPU.
 
@@ -146,6 +148,7 @@ def load_backbone(
         spec: Describes the windows that it will meet, as recorded; those of the checkpoint if not given.
         accept_other_code: Whether weights that other code made are taken, with a warning.
         key: Name of the parameter that accepts, for the message.
+        exceptions: Allowed differences of weights. Those that the checkpoint lacks come from the seed of its header.
 
     Raises:
         ConfigError: The adapter or the encoder does not fit the montages.
@@ -156,10 +159,10 @@ def load_backbone(
     spec = spec or SignalSpec.from_dict(checkpoint.header.signal_spec)
     rereference = rereference_for(checkpoint.header, spec.montages)
     rereferenced_spec = rereference.rereferenced_spec(spec)
-    adapter = build_adapter(checkpoint, rereferenced_spec)
+    adapter = build_adapter(checkpoint, rereferenced_spec, exceptions=exceptions)
     adapted_spec = adapter.adapted_spec(rereferenced_spec)
     normalization = build_normalization(checkpoint, adapted_spec)
-    encoder = build_encoder(checkpoint, adapted_spec.montages)
+    encoder = build_encoder(checkpoint, adapted_spec.montages, exceptions=exceptions)
     return Backbone(rereference, adapter, normalization, encoder, spec).eval()
 
 

@@ -1,6 +1,6 @@
 """Report on loading weights: the outcome of every weight, and the exceptions that were requested. No torch here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -23,6 +23,21 @@ class LoadExceptions(StrictModel):
     allow_missing: tuple[Prefix, ...] = ()
     allow_unexpected: tuple[Prefix, ...] = ()
     resize: dict[str, NonNegativeInt] = Field(default_factory=dict)
+
+    def of(self, prefix: str) -> "LoadExceptions":
+        """Return the exceptions for weights whose names begin with a prefix."""
+
+        def kept(names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(name for name in names if name.startswith(prefix) or prefix.startswith(name))
+
+        resize = {name: self.resize[name] for name in kept(self.resize)}
+        return LoadExceptions(
+            allow_missing=kept(self.allow_missing), allow_unexpected=kept(self.allow_unexpected), resize=resize
+        )
+
+
+STRICT = LoadExceptions()
+"""None: everything must fit."""
 
 
 @dataclass(frozen=True)

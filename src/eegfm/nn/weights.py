@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eegfm.config import Buildable
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.nn.allocation import GROWTH, SLACK_BYTES, AllocationLimit, machine_bytes
-from eegfm.nn.load_report import LoadExceptions, LoadReport
+from eegfm.nn.load_report import STRICT, LoadExceptions, LoadReport
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ class Loadable(Protocol):
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
-_STRICT = LoadExceptions()
 _OWN_REMEDY = "use the checkpoint with the version of eegfm that wrote it, or pretrain again"
 
 
@@ -86,7 +85,7 @@ def load_weights(
     prefix: str,
     what: str,
     *,
-    exceptions: LoadExceptions = _STRICT,
+    exceptions: LoadExceptions = STRICT,
     left_out: Sequence[str] = (),
     unknown: Sequence[str] = (),
     remedy: str = _OWN_REMEDY,

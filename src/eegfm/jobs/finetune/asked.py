@@ -31,6 +31,11 @@ class AskedTask:
     windows: pd.DataFrame
     store: SignalStore
 
+    @property
+    def corpus(self) -> str:
+        """Name of the corpus."""
+        return self.key.partition(".")[0]
+
 
 def asked_tasks(
     params: FinetuneParams,

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ControlKind, FitParams, Pooling
 from eegfm.evaluation.controls import control_features
 from eegfm.evaluation.features import zscore_per_person
 from eegfm.evaluation.target_rows import predict_targets
-from eegfm.inference.backbone import load_backbone, rereference_for, untrained_backbone_like
+from eegfm.inference.backbone import Backbone, load_backbone, rereference_for, untrained_backbone_like
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.finetune.audit import Audit, audit_of
 from eegfm.jobs.finetune.config import FinetuneParams
@@ -24,6 +25,7 @@ from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.trained import FINETUNED, spec_of_windows
 from eegfm.jobs.probe.encoder_features import encoder_features_of
+from eegfm.splits.leakage import TRAINED
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
 from eegfm.windows.answers import checked_answers
@@ -75,10 +77,7 @@ class Controls:
             division: Who is trained on and tested.
             zscored: Where answers by features z-scored per person go, of the controls of ``GAPS``; None for none.
         """
-        rows = self.windows.merge(division.splits[["person", "identity", "split"]], on="person", how="left")
-        assert len(rows) == len(self.windows), "a person has one row in the splits"
-        persons = np.unique(rows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
-        train = rows["split"].isin(("train", "validation")).to_numpy()
+        rows, persons, train = divided(self.windows, division)
         places = _places(rows, said.tests[division.name].windows)
         test = np.zeros(len(rows), dtype=bool)
         test[places] = True
@@ -102,6 +101,19 @@ class Controls:
         }
 
 
+def divided(windows: pd.DataFrame, division: Division) -> tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.bool_]]:
+    """Tell who is fitted on.
+
+    Returns:
+        The windows with ``identity`` and ``split``, (W,) numbers of their persons, and (W,) True for those of training
+        and selecting persons.
+    """
+    rows = windows.merge(division.splits[["person", "identity", "split"]], on="person", how="left")
+    assert len(rows) == len(windows), "a person has one row in the splits"
+    persons = np.unique(rows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
+    return rows, persons, rows["split"].isin(TRAINED).to_numpy()
+
+
 def _features(
     windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
@@ -110,8 +122,7 @@ def _features(
     machine: dict[str, Any] = {
         "accelerator": params.accelerator, "precision": params.precision, "key": "finetune.",
     }  # fmt: skip
-    accept = params.load.accept_other_code
-    trained = load_backbone(start, spec, accept_other_code=accept, key="finetune.load.accept_other_code")
+    trained = load_start(start, spec, params)
     backbones = {f"{PROBE} 0": trained}
     for k in range(params.n_untrained):
         backbones[f"{UNTRAINED} {k}"] = untrained_backbone_like(start, spec, params.untrained_seed + k)
@@ -127,6 +138,22 @@ def _features(
         UNTRAINED: [found[f"{UNTRAINED} {k}"] for k in range(params.n_untrained)],
         **{name: [values] for name, values in controls.items()},
     }
+
+
+def load_start(start: Checkpoint, spec: SignalSpec, params: FinetuneParams) -> Backbone:
+    """Rebuild the encoder that is started from, with the exceptions that the trainings make for its weights.
+
+    Raises:
+        ConfigError: It does not fit the montages.
+        CheckpointError: Its weights do not fit, or other code made them and that is not accepted.
+    """
+    return load_backbone(
+        start,
+        spec,
+        accept_other_code=params.load.accept_other_code,
+        key="finetune.load.accept_other_code",
+        exceptions=params.load.exceptions,
+    )
 
 
 def pooling_of(windows: pd.DataFrame, fit: FitParams) -> Pooling:

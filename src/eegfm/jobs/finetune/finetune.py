@@ -4,23 +4,21 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.ledger import Ledger
-from eegfm.jobs.finetune.asked import AskedTask, asked_tasks, divisions_of
+from eegfm.jobs.finetune.audit import Audit
 from eegfm.jobs.finetune.config import FinetuneParams
-from eegfm.jobs.finetune.controls import pooling_of
-from eegfm.jobs.finetune.divisions import Division
-from eegfm.jobs.finetune.protocol import describe_protocol, exposure_of
+from eegfm.jobs.finetune.planned import PlannedTask, planned_tasks
+from eegfm.jobs.finetune.protocol import describe_protocol
+from eegfm.jobs.finetune.said import Said
 from eegfm.jobs.finetune.scores import score_models
 from eegfm.jobs.finetune.tested import Trained, say
-from eegfm.jobs.finetune.trained import FINETUNED, Model, models_of, train
+from eegfm.jobs.finetune.trained import FINETUNED, train
 from eegfm.jobs.finetune.values import losses_of_test, values_of
-from eegfm.jobs.probe.compatibility import check_signals
-from eegfm.jobs.train.finetuning import FinetuningTask
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
 
@@ -70,65 +68,36 @@ def finetune(
     Raises:
         EegfmError: Tables, parameters and encoder do not fit. All tasks are looked at before the first training.
     """
-    asked = asked_tasks(params, stores, windows, cuts)
-    divided = {task.key: divisions_of(task, splits, params) for task in asked}
-    for store in stores.values():
-        check_signals(start.header, store)
-    exposures = {task.key: exposure_of(divided[task.key][1], splits, start, task.store, params) for task in asked}
-    planned = {task.key: _planned(task, divided[task.key][0], params, start) for task in asked}
     done = FinetuneResult()
     tables: list[pd.DataFrame] = []
     histories: list[pd.DataFrame] = []
-    for task in asked:
-        divisions, tests = divided[task.key]
-        trained = [Trained(*one, train(one.model, runs)) for one in planned[task.key]]
-        said, audits, looks = say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
+    for planned in planned_tasks(params, start, stores, windows, cuts, splits):
+        key = planned.task.key
+        trained = [Trained(*one, train(one.model, runs)) for one in planned.trainings]
+        said, audits, n_looks_before = say(planned, trained, runs, Ledger(ledger))
         if trained[0].model.name == FINETUNED:
-            done.encoders[task.key] = trained[0].result.checkpoint
-        scores = score_models(said, params)
-        for name, audit in audits.items():
-            scores["models"][name]["identity"] = audit
-        of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
-        done.metrics[task.key] = {
-            **scores,
-            "values": values_of(of_trainings, scores["models"], losses_of_test(said, _headers(trained))),
-            "protocol": describe_protocol(
-                task.key,
-                task.asked,
-                divisions,
-                said,
-                params,
-                start,
-                exposures[task.key],
-                looks,
-                pooling=pooling_of(task.windows, params.fit),
-                is_simulated=task.store.is_simulated,
-            ),
-        }
-        tables.append(said.table(task.key))
-        histories += [_history(task.key, one) for one in trained]
-        _log(task.key, done.metrics[task.key])
+            done.encoders[key] = trained[0].result.checkpoint
+        done.metrics[key] = _metrics(planned, trained, said, audits, n_looks_before)
+        tables.append(said.table(key))
+        histories += [_history(key, one) for one in trained]
+        _log(key, done.metrics[key])
     done.predictions, done.history = (pd.concat(parts, ignore_index=True) for parts in (tables, histories))
     return done
 
 
-class _Planned(NamedTuple):
-    """A training that is to be done."""
-
-    model: Model
-    division: Division
-    seed: int
-
-
-def _planned(task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint) -> list[_Planned]:
-    """Plan all trainings of a task: answers of training persons are looked at here, before the first training."""
-    found = []
-    for division in divisions:
-        given = FinetuningTask(task.key, task.target, task.windows, division.splits, {_corpus(task): task.store})
-        for seed in params.seeds:
-            for model in models_of(params, task.asked, given, start, seed):
-                found.append(_Planned(model, division, seed))
-    return found
+def _metrics(
+    planned: PlannedTask, trained: list[Trained], said: Said, audits: Mapping[str, Audit], n_looks_before: int
+) -> dict[str, Any]:
+    """Scores of all models of a task, audits, plain values and the protocol."""
+    scores = score_models(said, planned.params)
+    for name, audit in audits.items():
+        scores["models"][name]["identity"] = audit
+    of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
+    return {
+        **scores,
+        "values": values_of(of_trainings, scores["models"], losses_of_test(said, _headers(trained))),
+        "protocol": describe_protocol(planned, said, n_looks_before),
+    }
 
 
 def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
@@ -141,10 +110,6 @@ def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
 
 def _history(key: str, one: Trained) -> pd.DataFrame:
     return one.result.history.assign(task=key, model=one.model.name, seed=one.seed, division=one.division.name)
-
-
-def _corpus(task: AskedTask) -> str:
-    return task.key.partition(".")[0]
 
 
 def _log(key: str, metrics: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
 from eegfm.files import write_atomically
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
-from eegfm.jobs.finetune.asked import STEP, AskedTask
+from eegfm.jobs.finetune.asked import STEP
 from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, pooled_features, transductive_gaps
-from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.controls import Controls, pooling_of
 from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.planned import PlannedTask
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.scores import level_of
 from eegfm.jobs.finetune.trained import Model, predictions_of
@@ -44,31 +44,31 @@ class Trained:
     result: PretrainResult
 
 
-def say(
-    task: AskedTask,
-    divisions: list[Division],
-    tests: dict[str, TestWindows],
-    trained: list[Trained],
-    params: FinetuneParams,
-    start: Checkpoint,
-    runs: Path,
-    ledger: Ledger,
-) -> tuple[Said, dict[str, Audit], int]:
+def say(planned: PlannedTask, trained: list[Trained], runs: Path, ledger: Ledger) -> tuple[Said, dict[str, Audit], int]:
     """Let all models answer the test windows, once; what the same run has said before is read again.
+
+    Args:
+        planned: The task.
+        trained: Its trained models.
+        runs: Folder of the trainings; answers are kept beside them.
+        ledger: Book of looks at test sets.
 
     Returns:
         The answers, audits of the features behind them by model, and how often these test persons were scored before.
     """
-    tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
-    windows = pd.concat([test.windows for test in tests.values()])
-    run = _name_of(task, tests, trained, start, params)
-    n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=params.score_again)
+    task, again = planned.task, planned.params.score_again
+    planned = replace(
+        planned, tests={name: _usable(test, task.store, planned.start) for name, test in planned.tests.items()}
+    )
+    windows = pd.concat([test.windows for test in planned.tests.values()])
+    run = _name_of(planned, trained)
+    n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=again)
     file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
-    if file.exists() and not params.score_again:
+    if file.exists() and not again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
         audits = json.loads(audit_file.read_text(encoding="utf-8"))
-        return Said.of_table(task.target, tests, pd.read_parquet(file)), audits, n_before
-    said, audits = _answered(task, divisions, tests, trained, params, start)
+        return Said.of_table(task.target, planned.tests, pd.read_parquet(file)), audits, n_before
+    said, audits = _answered(planned, trained)
     file.parent.mkdir(parents=True, exist_ok=True)
     # The answers come last: where they are, the audits are.
     write_atomically(audit_file, json.dumps(audits, indent=1, allow_nan=False).encode())
@@ -76,15 +76,9 @@ def say(
     return said, audits, n_before
 
 
-def _answered(
-    task: AskedTask,
-    divisions: list[Division],
-    tests: dict[str, TestWindows],
-    trained: list[Trained],
-    params: FinetuneParams,
-    start: Checkpoint,
-) -> tuple[Said, dict[str, Audit]]:
+def _answered(planned: PlannedTask, trained: list[Trained]) -> tuple[Said, dict[str, Audit]]:
     """What trained models and controls say, and the audits of their features."""
+    task, tests, params = planned.task, planned.tests, planned.params
     said, found = Said(task.target, tests), defaultdict(list)
     pooling = pooling_of(task.windows, params.fit)
     for one in trained:
@@ -92,10 +86,12 @@ def _answered(
         predictions = predictions_of(one.result.checkpoint, test, task.store, params)
         said.add(one.model.name, one.seed, one.division.name, predictions.said)
         found[one.model.name].append(audit_of(pooled_features(predictions, pooling), test, task.target))
-    controls = Controls(task.key, task.target, task.windows, task.store, start, params, params.closed(task.asked))
+    controls = Controls(
+        task.key, task.target, task.windows, task.store, planned.start, params, params.closed(task.asked)
+    )
     # Z-scores per person erase what persons differ in.
     zscored = Said(task.target, tests) if level_of(said) == "window" else None
-    for division in divisions:
+    for division in planned.divisions:
         controls.add_to(said, division, zscored)
         for name, own in controls.audits(tests[division.name]).items():
             found[name] += own
@@ -113,10 +109,9 @@ def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWin
     return TestWindows(kept.drop(columns="place").reset_index(drop=True), test.truths[kept["place"].to_numpy()])
 
 
-def _name_of(
-    task: AskedTask, tests: dict[str, TestWindows], trained: list[Trained], start: Checkpoint, params: FinetuneParams
-) -> str:
+def _name_of(planned: PlannedTask, trained: list[Trained]) -> str:
     """Name of everything that decides what is said: start, trainings, test windows and their signals, code."""
+    task, tests = planned.task, planned.tests
     windows = pd.concat([test.windows for test in tests.values()])
     return sha256_of(
         [
@@ -124,10 +119,10 @@ def _name_of(
             window_hash(windows),
             task.store.signals_sha256(set(map(str, task.windows["recording_id"]))),
             [test.truths.tobytes().hex() for test in tests.values()],
-            start.identity(),
+            planned.start.identity(),
             [one.result.checkpoint.identity() for one in trained],
             task.asked.model_dump(mode="json"),
-            {name: value for name, value in params.identity().items() if name not in _SCORING},
+            {name: value for name, value in planned.params.identity().items() if name not in _SCORING},
             code_sha256("eegfm.jobs.finetune.finetune"),
         ]
     )[:16]

@@ -94,8 +94,23 @@ def check_fit(start: Checkpoint, params: PretrainParams, data: TrainingData, pha
     header = start.header
     refuse_other_code(header, accept=params.load.accept_other_code, key=f"{phase}.load.accept_other_code")
     check_prepared(header, data.spec.rate_hz, data.filters, f"the corpora of {phase}")
+    check_windows(header, params, data.spec, phase)
+
+
+def check_windows(header: CheckpointHeader, params: PretrainParams, spec: SignalSpec, phase: str) -> None:
+    """Refuse windows that a start is not for.
+
+    Args:
+        header: Header of the start.
+        params: Choices, completed by the start.
+        spec: Describes the windows, as recorded.
+        phase: Name of the phase, for messages.
+
+    Raises:
+        CheckpointError: The start is tied to other channels or to another length of windows.
+    """
     encoder: EncoderConfig = params.encoder
-    spec = rereference_for(header, data.spec.montages).rereferenced_spec(data.spec)
+    spec = rereference_for(header, spec.montages).rereferenced_spec(spec)
     if encoder.traits.one_montage:
         check_channels(header, new_adapter(params.adapter, spec, params.seed).adapted_spec(spec).montages)
     if encoder.traits.one_length:

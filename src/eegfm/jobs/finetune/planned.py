@@ -1,0 +1,113 @@
+"""All that a finetuning is going to do for a task, looked at before the first training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from eegfm.checkpoint import Checkpoint
+from eegfm.jobs.finetune.ahead import check_ahead
+from eegfm.jobs.finetune.asked import AskedTask, asked_tasks, divisions_of
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.said import TestWindows
+from eegfm.jobs.finetune.trained import Model, models_of
+from eegfm.jobs.probe.compatibility import check_signals
+from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
+from eegfm.jobs.train.finetuning import FinetuningTask
+from eegfm.splits.leakage import SplitTable
+from eegfm.store.reader import SignalStore
+from eegfm.windows.config import WindowParams
+
+
+class Training(NamedTuple):
+    """A training that is to be done."""
+
+    model: Model
+    division: Division
+    seed: int
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """A task with all that decides what its models will say of the test windows.
+
+    Args:
+        task: What is asked, of which windows.
+        divisions: Who is trained on and tested.
+        tests: By division, its test windows.
+        exposure: See ``exposure_of``.
+        trainings: All trainings, division by division and seed by seed.
+        params: All choices.
+        start: The encoder.
+    """
+
+    task: AskedTask
+    divisions: list[Division]
+    tests: dict[str, TestWindows]
+    exposure: Exposure
+    trainings: list[Training]
+    params: FinetuneParams
+    start: Checkpoint
+
+
+def planned_tasks(
+    params: FinetuneParams,
+    start: Checkpoint,
+    stores: Mapping[str, SignalStore],
+    windows: Mapping[str, pd.DataFrame],
+    cuts: Mapping[str, WindowParams],
+    splits: pd.DataFrame,
+) -> list[PlannedTask]:
+    """Plan all tasks. For arguments see ``eegfm.jobs.finetune.finetune.finetune``.
+
+    Raises:
+        EegfmError: Tables, parameters and encoder do not fit.
+    """
+    asked = asked_tasks(params, stores, windows, cuts)
+    divided = [(task, *divisions_of(task, splits, params)) for task in asked]
+    for store in stores.values():
+        check_signals(start.header, store)
+    exposures = [exposure_of(tests, splits, start, task.store, params) for task, _, tests in divided]
+    planned = [
+        PlannedTask(task, divisions, tests, exposure, _trainings(task, divisions, params, start), params, start)
+        for (task, divisions, tests), exposure in zip(divided, exposures, strict=True)
+    ]
+    for one in planned:
+        models = {training.model.name: training.model for training in one.trainings}
+        check_ahead(one.task, one.divisions, models.values(), params, start)
+    return planned
+
+
+def _trainings(task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint) -> list[Training]:
+    """Plan the trainings of a task: answers of training persons are looked at here."""
+    found = []
+    for division in divisions:
+        given = FinetuningTask(task.key, task.target, task.windows, division.splits, {task.corpus: task.store})
+        for seed in params.seeds:
+            for model in models_of(params, task.asked, given, start, seed):
+                found.append(Training(model, division, seed))
+    return found
+
+
+def exposure_of(
+    tests: dict[str, TestWindows], splits: pd.DataFrame, start: Checkpoint, store: SignalStore, params: FinetuneParams
+) -> Exposure:
+    """Find test persons that the encoder was, or may have been, trained on.
+
+    Raises:
+        SplitError: There are some, and that is not allowed.
+    """
+    windows = pd.concat([test.windows for test in tests.values()])
+    tested = splits[splits["identity"].isin(windows["identity"])]
+    return refuse_pretrained(
+        SplitTable(splits),
+        windows,
+        start.header,
+        {entry.recording_id: entry.facts.get("signal_hashes", ()) for entry in store.entries},
+        keys=[str(key) for keys in tested["keys"] for key in keys],
+        n_persons=windows["identity"].nunique(),
+        is_allowed=params.allow_pretrained_persons,
+        key="finetune.allow_pretrained_persons",
+    )
