@@ -253,5 +253,6 @@ class FinetuneParams(TuningParams):
 
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result: all except those for the machine."""
-        without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
+        shares = sorted(ratio for ratio in self.label_ratios if ratio < 1)
+        without = {"label_ratios", "label_seed", "accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
         return self.model_dump(mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size", "encoders"})
