@@ -10,7 +10,6 @@ from eegfm.jobs.finetune import audit as job
 from eegfm.jobs.finetune.said import Said
 from eegfm.jobs.finetune.said import TestWindows as AskedWindows
 from eegfm.targets import TargetSpec
-from eegfm.training.supervised.predicting import Predictions
 
 EYES = TargetSpec.of_classes(("closed", "open"))
 N_PERSONS, N_EACH = 5, 12
@@ -57,16 +56,6 @@ def test_answers_that_are_unknown_or_several_are_not_looked_at() -> None:
 def test_means_are_of_what_is_known() -> None:
     found = job.mean_audits({"a": [{"x": 1.0, "y": None}, {"x": 2.0, "y": 4.0}], "b": [{"x": None, "y": float("nan")}]})
     assert found == {"a": {"x": 1.5, "y": 4.0}, "b": {"x": None, "y": None}}
-
-
-def test_features_are_pooled_as_those_of_controls() -> None:
-    values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
-    mask = np.array([[True, True, False], [True, True, True]])
-    found = Predictions(values, mask, np.zeros((2, 2)))
-    side_by_side = job.pooled_features(found, "channels")
-    np.testing.assert_array_equal(side_by_side[1], values[1].ravel())
-    assert np.isnan(side_by_side[0, 4:]).all()
-    np.testing.assert_array_equal(job.pooled_features(found, "mean"), [[1, 2], [8, 9]])
 
 
 def _said(model: str, truths: Any, said: Any) -> Said:

@@ -7,19 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
-from eegfm.evaluation.config import Pooling
-from eegfm.evaluation.features import pool_channels
 from eegfm.evaluation.identity import halves_of_persons, identity_audit
 from eegfm.evaluation.order import label_order
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.metrics.names import primary_metric
 from eegfm.metrics.scoring.tally import point_scores
 from eegfm.targets import TargetSpec
-from eegfm.training.supervised.predicting import Predictions
 
 Audit = dict[str, float | None]
 
@@ -35,12 +31,6 @@ def audit_of(features: NDArray[np.floating], test: TestWindows, target: TargetSp
     persons = _persons(test)
     halves = halves_of_persons(test.windows, persons)
     return identity_audit(features, persons, halves, _answers(test.truths, target))
-
-
-def pooled_features(predictions: Predictions, pooling: Pooling) -> NDArray[np.float32]:
-    """(T, F) features of a trained model, pooled over channels as those of the controls are."""
-    values, mask = torch.from_numpy(predictions.features), torch.from_numpy(predictions.mask)
-    return np.asarray(pool_channels(values, mask, pooling).numpy(), dtype=np.float32)
 
 
 def mean_audits(audits: Mapping[str, Sequence[Audit]]) -> dict[str, Audit]:

@@ -16,7 +16,7 @@ from eegfm.files import write_atomically
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.finetune.asked import STEP
-from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, pooled_features, transductive_gaps
+from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, transductive_gaps
 from eegfm.jobs.finetune.controls import Controls, pooling_of
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.planned import PlannedTask
@@ -83,9 +83,9 @@ def _answered(planned: PlannedTask, trained: list[Trained]) -> tuple[Said, dict[
     pooling = pooling_of(task.windows, params.fit)
     for one in trained:
         test = tests[one.division.name]
-        predictions = predictions_of(one.result.checkpoint, test, task.store, params)
+        predictions = predictions_of(one.result.checkpoint, test, task.store, params, pooling)
         said.add(one.model.name, one.seed, one.division.name, predictions.said)
-        found[one.model.name].append(audit_of(pooled_features(predictions, pooling), test, task.target))
+        found[one.model.name].append(audit_of(predictions.features, test, task.target))
     controls = Controls(
         task.key, task.target, task.windows, task.store, planned.start, params, params.closed(task.asked)
     )

@@ -2,7 +2,9 @@
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +12,8 @@ from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
+from eegfm.evaluation.config import Pooling
+from eegfm.evaluation.features import checked_pool
 from eegfm.heads.config import LinearConfig
 from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
@@ -75,13 +79,22 @@ def train(model: Model, runs: Path) -> PretrainResult:
 
 
 def predictions_of(
-    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams
+    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams, pooling: Pooling
 ) -> Predictions:
-    """Predict test windows with a stored model, through Lightning's Trainer."""
+    """Predict test windows with a stored model, through Lightning's Trainer.
+
+    Args:
+        checkpoint: Weights and header of the model.
+        test: The windows.
+        store: Signals of the corpus.
+        params: All choices.
+        pooling: How features are pooled over channels: as those of the controls are.
+    """
     # Test persons may have montages that no training person has.
     module = load_supervised(checkpoint, spec_of_windows(test.windows, store))
     loader = TableLoader(store, test.windows, params.predict_batch_size)
-    return predict(module, loader, accelerator=params.accelerator, precision=params.precision, key="finetune.")
+    machine: dict[str, Any] = {"accelerator": params.accelerator, "precision": params.precision, "key": "finetune."}
+    return predict(module, loader, pool=partial(checked_pool, pooling=pooling), **machine)
 
 
 def spec_of_windows(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:

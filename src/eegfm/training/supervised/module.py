@@ -26,7 +26,7 @@ COLLECTED = "collected"
 
 
 class Predicted(NamedTuple):
-    """What a model says of windows, on the CPU.
+    """What a model says of windows.
 
     Args:
         places: (B,) numbers of the windows in their table.
@@ -146,10 +146,13 @@ class SupervisedModule(PretrainModule):
 
     def predict_step(self, placed: PlacedBatch, batch_idx: int) -> Predicted:
         """Return features and answers of the windows of a table."""
+        return Predicted(*(part.cpu() for part in self.encoded_and_said(placed)))
+
+    def encoded_and_said(self, placed: PlacedBatch) -> Predicted:
+        """Return the same where the windows are."""
         encoded = self.objective.backbone(placed.batch)
         said = self.supervised.answer(encoded)
-        features = encoded.features
-        return Predicted(placed.places.cpu(), features.values.float().cpu(), features.mask.cpu(), said.cpu())
+        return Predicted(placed.places, encoded.features.values.float(), encoded.features.mask, said)
 
     def _output(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute a loss, and keep what was said of windows that are trained on."""

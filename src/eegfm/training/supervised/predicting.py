@@ -11,12 +11,13 @@ from lightning import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 
 from eegfm.errors import CheckpointError
-from eegfm.inference.table_loader import TableLoader
+from eegfm.inference.table_loader import PlacedBatch, TableLoader
 from eegfm.nn.device import training_device
 from eegfm.progress import Ticker
 from eegfm.stopping import stoppable
 from eegfm.training.bfloat16 import check_bfloat16
-from eegfm.training.supervised.module import Predicted, SupervisedModule
+from eegfm.training.supervised.features import Pool
+from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.trainer import leave_signals_alone, quieten
 
 logger = logging.getLogger(__name__)
@@ -29,13 +30,11 @@ class Predictions(NamedTuple):
     """What a model says of all windows of a table, in the table's order.
 
     Args:
-        features: (W, R, X) float32; R is that of the montage with the most rows.
-        mask: (W, R) bool, False for a row that is only padding, or that the window's montage lacks.
+        features: (W, F) float32 pooled features; F is 0 where nothing pools them.
         said: (W, ...) float64 probabilities or numbers, see ``eegfm.targets``.
     """
 
     features: NDArray[np.float32]
-    mask: NDArray[np.bool_]
     said: NDArray[np.float64]
 
 
@@ -43,6 +42,7 @@ def predict(
     module: SupervisedModule,
     loader: TableLoader,
     *,
+    pool: Pool | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
     key: str = "",
@@ -52,38 +52,54 @@ def predict(
     Args:
         module: The model; it is put into evaluation mode, and back onto the CPU.
         loader: The windows.
+        pool: Pooling of features over rows, batch by batch: those of all rows are never held. None for no features.
         accelerator: See ``eegfm.training.config.PretrainParams``.
         precision: See there.
         key: See ``predicted``.
 
     Raises:
         ConfigError: A GPU is asked for and none is there.
-        CheckpointError: A prediction is not finite.
+        CheckpointError: A prediction or a feature is not finite.
         TrainingError: bfloat16 is requested on a CPU that computes it wrong.
     """
-    found = predicted(module, loader, accelerator=accelerator, precision=precision, key=key)
-    parts = [Predicted(*part) for part in found]
-    order = torch.cat([part.places for part in parts]).argsort()
-    said = torch.cat([part.said for part in parts])[order].double().numpy()
-    if not np.isfinite(said).all():
-        n_broken = int((~np.isfinite(said)).reshape(len(said), -1).any(axis=1).sum())
-        raise CheckpointError(
-            f"predictions of {n_broken} of {len(said)} windows are not finite; the weights or the stored signals are "
-            "damaged"
-        )
-    features, mask = (
-        _same_rows([getattr(part, name) for part in parts])[order].numpy() for name in ("features", "mask")
-    )
-    return Predictions(features, mask, said)
+    asked = _Pooled(module, pool)
+    found: list[_Part] = predicted(asked, loader, accelerator=accelerator, precision=precision, key=key)
+    places, features, is_broken, said = (torch.cat(parts) for parts in zip(*found, strict=True))
+    order = places.argsort()
+    said = said[order].double()
+    for what, broken in (("predictions", ~said.isfinite().flatten(1).all(dim=1)), ("features", is_broken)):
+        if broken.any():
+            raise CheckpointError(
+                f"{what} of {int(broken.sum())} of {len(said)} windows are not finite; the weights or the stored "
+                "signals are damaged"
+            )
+    return Predictions(features[order].numpy(), said.numpy())
 
 
-def _same_rows(parts: list[torch.Tensor]) -> torch.Tensor:
-    """(W, R, ...) of (B, R', ...) parts, zero or False in rows that windows of another montage have more."""
-    n_rows = max(part.shape[1] for part in parts)
-    whole = [part.new_zeros(len(part), n_rows, *part.shape[2:]) for part in parts]
-    for padded, part in zip(whole, parts, strict=True):
-        padded[:, : part.shape[1]] = part
-    return torch.cat(whole)
+class _Part(NamedTuple):
+    """What is kept of a batch, on the CPU: places, (B, F) features, (B,) whether one is broken, and answers."""
+
+    places: torch.Tensor
+    features: torch.Tensor
+    is_broken: torch.Tensor
+    said: torch.Tensor
+
+
+class _Pooled(LightningModule):
+    """A model whose features are pooled as soon as they are there."""
+
+    def __init__(self, module: SupervisedModule, pool: Pool | None) -> None:
+        super().__init__()
+        self.module, self._pool = module, pool
+
+    def predict_step(self, placed: PlacedBatch, batch_idx: int) -> _Part:
+        """Answer the windows of a batch."""
+        places, features, mask, said = self.module.encoded_and_said(placed)
+        if self._pool is None:
+            pooled, is_broken = features.new_zeros(len(features), 0), torch.zeros(len(features), dtype=torch.bool)
+        else:
+            pooled, is_broken = self._pool(features, mask)
+        return _Part(places.cpu(), pooled.float().cpu(), is_broken.cpu(), said.cpu())
 
 
 def predicted(
