@@ -254,5 +254,6 @@ class FinetuneParams(TuningParams):
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result: all except those for the machine."""
         shares = sorted(ratio for ratio in self.label_ratios if ratio < 1)
-        without = {"label_ratios", "label_seed", "accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
-        return self.model_dump(mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size", "encoders"})
+        without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
+        without |= {"resume", "start", "score_again", "predict_batch_size", "encoders", "label_ratios", "label_seed"}
+        return self.model_dump(mode="json", exclude=without) | {"shares": [*shares, self.label_seed] if shares else []}
