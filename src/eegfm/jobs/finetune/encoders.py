@@ -29,8 +29,8 @@ def described_encoders(planned: PlannedTask) -> dict[str, dict[str, str | int]]:
 def _stored(planned: PlannedTask) -> dict[str, Training]:
     key, params = planned.task.key, planned.params
     made = [one for one in planned.trainings if one.model.name == FINETUNED]
-    first, others = made[:1], made[1:] if params.encoders == "all" else []
-    return {key: one for one in first} | {_name(key, one, params): one for one in others}
+    kept = made if params.encoders == "all" else made[:1]
+    return {_name(key, one, params) if k else key: one for k, one in enumerate(kept)}
 
 
 def _name(key: str, training: Training, params: FinetuneParams) -> str:

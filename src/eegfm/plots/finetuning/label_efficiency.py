@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from eegfm.plots.finetuning.models import colour, limits_of, ordered, task_title, value_of
 from eegfm.plots.finetuning.sections import Panel, Section, figure_of
-from eegfm.plots.text import plain, spelled
+from eegfm.plots.text import counted, plain, spelled
 
 Point = tuple[float | None, tuple[float, float] | None]
 """A value and the limits of its interval; None where they are not known."""
@@ -94,11 +94,6 @@ def draw_shares(
     figure.update_xaxes(type="log", title_text="training persons with known answers, %", row=row, col=column)
     figure.update_xaxes(tickvals=shares, ticktext=[f"{share:.3g}" for share in shares], row=row, col=column)
     figure.update_yaxes(title_text=spelled(score), row=row, col=column)
-
-
-def counted(fewest: int, most: int) -> str:
-    """Say how many persons there are, fewest and most of a fold."""
-    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def _distances(value: float | None, limits: tuple[float, float] | None) -> tuple[float, float]:
