@@ -222,6 +222,8 @@ def test_history_has_a_row_per_validation_of_each_model(done: FinetuneResult) ->
     assert {*done.history["model"]} == {"finetuned", "scratch", "eegnet"}
     assert (done.history.groupby(["task", "model"]).size() == PARAMS.n_epochs).all()
     assert {"val_balanced_accuracy", "val_r2", "val_auroc"} <= {*done.history}
+    monitors = {"mine.binary": "val/balanced_accuracy", "mine.regression": "val/loss", "mine.multilabel": "val/auroc"}
+    assert done.history.groupby("task")["monitor"].unique().map(list).to_dict() == {k: [v] for k, v in monitors.items()}
     values = done.metrics["mine.binary"]["values"]
     assert {"val/loss", "val_loss", "val/balanced_accuracy", "val_balanced_acc", "train_loss"} <= values.keys()
     assert {"test/loss", "test_loss", "test_acc", "test_auroc", "test_f1_score", "test_precision"} <= values.keys()

@@ -16,10 +16,12 @@ from jobs.probe.test_probe import _splits
 def test_a_new_fit_or_encoder_is_a_look_and_a_repetition_is_none(
     checkpoint: Checkpoint, store: SignalStore, windows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    def looks_before(encoder: Checkpoint = checkpoint, **changes: Any) -> int:
+    def looks_before(encoder: Checkpoint = checkpoint, splits: Any = None, **changes: Any) -> int:
         small = {"tasks": ["eyes"], "n_untrained": 1, "lambdas": (1.0,), "n_bootstrap": 100, "transductive": False}
         params = ProbeParams.model_validate({**small, "accelerator": "cpu", **changes})
-        found = job.probe(encoder, {"sim": store}, {"sim": windows}, _splits(), params, tmp_path).metrics
+        found = job.probe(
+            encoder, {"sim": store}, {"sim": windows}, _splits() if splits is None else splits, params, tmp_path
+        ).metrics
         return int(found["sim.eyes"]["protocol"]["n_looks_before"])
 
     assert looks_before() == 0
@@ -29,4 +31,7 @@ def test_a_new_fit_or_encoder_is_a_look_and_a_repetition_is_none(
     assert looks_before() == 0, "the same again"
     assert looks_before(n_bootstrap=120, batch_size=7) == 0, "neither decides a prediction"
     assert looks_before(label_ratios=[1.0]) == 3, "more is scored"
+    splits = _splits()
+    folds = splits["fold"].mask(splits["split"] == "test", splits["fold"] // 2)
+    assert looks_before(splits=splits.assign(fold=folds)) == 4, "others are held out together"
     assert {(look.step, look.task) for look in Ledger(tmp_path).looks()} == {("probe", "sim.eyes")}

@@ -35,7 +35,7 @@ class FinetuneResult:
             the encoder as it is.
         metrics: By ``corpus.task``, scores of all models, differences, protocol; JSON-ready.
         predictions: One row per task, model, initialisation and test window.
-        history: One row per task, model, seed, division and epoch.
+        history: One row per task, model, seed, division and epoch, with the ``monitor`` of the training.
     """
 
     encoders: dict[str, Checkpoint] = field(default_factory=dict)
@@ -115,7 +115,13 @@ def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
 
 
 def _history(key: str, one: Trained) -> pd.DataFrame:
-    return one.result.history.assign(task=key, model=one.model.name, seed=one.seed, division=one.division.name)
+    told: dict[str, Any] = {
+        "model": one.model.name,
+        "seed": one.seed,
+        "division": one.division.name,
+        "monitor": one.model.monitor,
+    }
+    return one.result.history.assign(task=key, **told)
 
 
 def _log(key: str, metrics: Mapping[str, Any]) -> None:

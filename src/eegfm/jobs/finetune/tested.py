@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
+from eegfm.evaluation.ledger import Ledger, asked_persons, window_hash
 from eegfm.files import write_atomically
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
@@ -84,7 +84,7 @@ def say(
     )
     windows = pd.concat([test.windows for test in planned.tests.values()])
     run = _name_of(planned, [*trained, *(one for ratio in sorted(shares) for one in shares[ratio])])
-    n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=again)
+    n_before = ledger.look(asked_persons(windows), run, STEP, task.key, again=again)
     file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
     if file.exists() and not again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)

@@ -49,6 +49,12 @@ class Model:
     task: str
     job: TrainingJob
 
+    @property
+    def monitor(self) -> str:
+        """Return the key that its validations are compared by."""
+        assert isinstance(self.job.params, SupervisedParams), "a finetuning has answers"
+        return self.job.params.monitor
+
 
 def models_of(
     params: FinetuneParams, asked: FinetuneTask, task: FinetuningTask, start: Checkpoint, seed: int

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
+from eegfm.evaluation.ledger import Ledger, asked_persons, window_hash
 from eegfm.jobs.probe.trials import Trials
 from eegfm.provenance import sha256_of
 from eegfm.source_code import code_sha256
@@ -13,7 +13,7 @@ _DECIDES = ("n_untrained", "untrained_seed", "label_ratios", "seed")
 """Choices of the whole probe that decide what is predicted, beside the fit of a task."""
 
 
-def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbeParams) -> int:
+def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbeParams, splits_sha256: str) -> int:
     """Write down that a task is scored, and return how often its persons had been scored on it before.
 
     Args:
@@ -21,6 +21,7 @@ def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbePara
         checkpoint: The encoder.
         trials: Windows of the task.
         params: All choices.
+        splits_sha256: Hash of the splits table.
 
     Raises:
         DamageError: The book cannot be read.
@@ -34,9 +35,11 @@ def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbePara
             task.asked.candidates,
             task.fit.identity(),
             window_hash(trials.windows),
+            splits_sha256,
+            trials.folds.tolist(),
             checkpoint.identity(),
             {name: getattr(params, name) for name in _DECIDES},
             code_sha256("eegfm.jobs.probe.probe"),
         ]
     )[:16]
-    return Ledger(ledger).look(test_set_of(trials.windows), run, "probe", task.key)
+    return Ledger(ledger).look(asked_persons(trials.windows), run, "probe", task.key)

@@ -98,7 +98,7 @@ def probe(
         logger.info("Probe of %s: features of %d windows of %d persons", keys, n_windows, n_persons)
         features = all_features(checkpoint, store, group[0], params)
         for trials in group:
-            n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params)
+            n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params, split_table.sha256)
             metrics, tables = _scored(features, trials, params)
             metrics["protocol"] = describe_protocol(
                 checkpoint.header,
