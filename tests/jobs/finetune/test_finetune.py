@@ -16,8 +16,11 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score, roc_auc
 from answered_store import SPLITS, TARGETS, TUNING, answered_windows, start_of, write_answered
 from eegfm.errors import ConfigError, SplitError
 from eegfm.jobs.finetune import tested
+from eegfm.jobs.finetune.asked import AskedTask
 from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.finetune import FinetuneResult, finetune
+from eegfm.jobs.finetune.shares import thinned
 from eegfm.jobs.finetune.trained import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
@@ -261,3 +264,51 @@ def test_another_start_is_another_run(go: Go, tmp_path: Path) -> None:
     protocols = [d.metrics["mine.binary"]["protocol"] for d in (own, other)]
     assert [protocol["n_looks_before"] for protocol in protocols] == [0, 1]
     assert [protocol["strategy"]["name"] for protocol in protocols] == ["ridge", "ridge"]
+
+
+def test_shares_of_the_training_persons(
+    done: FinetuneResult, go: Go, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole share is the run itself; a smaller one says what a run without the other persons says."""
+    folder, choices = tmp_path / "copy", {"tasks": ["binary"], "label_ratios": (1.0, 0.01, 0.5)}
+    shutil.copytree(place, folder)
+    found = go(folder, **choices)
+    metrics = found.metrics["mine.binary"]
+    few, half, whole = metrics["label_efficiency"]
+    assert [row["ratio"] for row in (few, half, whole)] == [0.01, 0.5, 1.0]
+    assert [row["n_persons"] for row in (few, half, whole)] == [[0, 0], [3, 3], [6, 6]]
+    assert [row["n_fitted_persons"] for row in (few, half, whole)] == [[0, 0], [5, 5], [9, 9]]
+    assert few["too_few"] == (
+        "task mine.binary: no training person in a division; take a larger share, or more persons"
+    )
+    name, models = metrics["compared_by"], metrics["models"]
+    assert whole["scores"] == {model: {name: own["window"][name]} for model, own in models.items()}
+    assert half["scores"].keys() == MODELS
+    assert metrics["models"] == done.metrics["mine.binary"]["models"]
+    assert len(found.history) == (done.history["task"] == "mine.binary").sum(), "trainings on shares have none"
+    looks = metrics["protocol"]["n_looks_before"]
+    assert looks == 1, "the run before it; all shares are one look"
+
+    [file] = [file for file in folder.glob("runs/said/*.parquet") if (pd.read_parquet(file)["ratio"] == 0.5).any()]
+    said = pd.read_parquet(file).query("ratio == 0.5")
+    cut = answered_windows().query("cut == 'binary'")
+    task = AskedTask("mine.binary", PARAMS.asked[0], TARGETS["binary"], cut, cast(SignalStore, None))
+    left = thinned(task, Division("split", split_table(SPLITS)), 0.5, 0)
+    splits = left.fitted.splits
+    fitted = cut[cut["person"].isin(splits.loc[splits["split"].isin(("train", "validation")), "person"])]
+    share = (fitted["label"] == "open").mean()
+    np.testing.assert_allclose(np.stack(said.query("model == 'majority'")["said"].to_list())[:, 1], share, atol=1e-6)
+
+    people = split_table({name: split for name, split in SPLITS.items() if name in {*left.task.windows["person"]}})
+    without = go(tmp_path / "other", splits=people, windows=left.task.windows, tasks=["binary"]).predictions
+    for model in ("finetuned", "scratch", "eegnet"):
+        one, two = (np.stack(t.loc[t["model"] == model, "said"].to_list()) for t in (said, without))
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+    def never(*_: Any) -> None:
+        raise AssertionError("nothing is predicted again")
+
+    monkeypatch.setattr(tested, "predictions_of", never)
+    again = go(folder, **choices)
+    assert again.metrics == found.metrics
+    pd.testing.assert_frame_equal(again.predictions, found.predictions)

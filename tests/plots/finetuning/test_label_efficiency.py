@@ -27,7 +27,7 @@ def test_a_line_per_model_over_shares_that_have_scores() -> None:
     assert [round(distance, 9) for distance in first.error_y.arrayminus] == [0, 0.6]
     assert figure.layout.xaxis.type == "log"
     (title,) = (note.text for note in figure.layout.annotations if "by training persons" in note.text)
-    assert title.startswith("<b>hbn.eyes: balanced accuracy of persons by training persons with known answers</b>")
+    assert title.startswith("<b>hbn.eyes: balanced accuracy of windows by training persons with known answers</b>")
     assert figure.layout.title.text == (
         "hbn.other: label efficiency: off, see finetune.label_ratios<br>hbn.few: label efficiency: no share has enough "
         "persons"
