@@ -27,7 +27,7 @@ from eegfm.project.encoder_steps import header_of, made_encoder, parents_of, tra
 from eegfm.ranks.start import Nodes, rank_command
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
-from eegfm.training.supervised.config import TuningParams
+from eegfm.training.supervised.config import TuningBase
 
 Catalog = CatalogProtocol[Any, Any]
 
@@ -149,7 +149,7 @@ def _is_export(catalog: Catalog) -> bool:
 def _check_devices(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
         key = name.removeprefix("params:")
-        if isinstance(value, PretrainParams | TuningParams | ProbeParams) and value.accelerator in ("cuda", "mps"):
+        if isinstance(value, PretrainParams | TuningBase | ProbeParams) and value.accelerator in ("cuda", "mps"):
             from eegfm.nn.device import refuse_missing_gpu
 
             refuse_missing_gpu(f"{key}.accelerator", value.accelerator, precision=value.precision)

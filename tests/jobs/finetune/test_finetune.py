@@ -149,7 +149,11 @@ def test_looks_at_the_test_persons_are_counted(done: FinetuneResult, go: Go, pla
     before = {key: metrics["protocol"]["n_looks_before"] for key, metrics in done.metrics.items()}
     assert before == {"mine.binary": 0, "mine.regression": 0, "mine.multilabel": 0}
     shutil.copytree(place, tmp_path / "copy")
-    forced = go(tmp_path / "copy", tasks=["binary"], score_again=True)
+    runs = tmp_path / "copy" / "runs"
+    assert len(list(runs.glob("*/result/result.json"))) == 9
+    assert not list(runs.rglob("*.ckpt")), "a finished training keeps its result alone"
+    forced = go(tmp_path / "copy", tasks=["binary"], score_again=True, keep_runs=1)
+    assert len(list(runs.glob("*/result/result.json"))) == 3, "those of this finetuning"
     assert forced.metrics["mine.binary"]["protocol"]["n_looks_before"] == 1
     own, first = (d.predictions[d.predictions["task"] == "mine.binary"] for d in (forced, done))
     pd.testing.assert_frame_equal(own.reset_index(drop=True), first.reset_index(drop=True))

@@ -84,7 +84,7 @@ def test_a_damaged_file_is_named(job: RankJob, folder: Path, name: str) -> None:
 def test_a_job_is_checked_again(job: RankJob, folder: Path) -> None:
     path = write_job(folder, job)
     path.write_text(path.read_text().replace('"name":"mae"', '"name":"code"'))
-    with pytest.raises(TrainingError, match=r"job.json: cannot be exchanged .*objective"):
+    with pytest.raises(TrainingError, match=r"job.json: cannot be read: .*objective"):
         read_job(path)
-    with pytest.raises(TrainingError, match=r"result.json: cannot be exchanged"):
+    with pytest.raises(TrainingError, match=r"result.json: cannot be read"):
         read_result(folder)

@@ -10,6 +10,7 @@ import pytest
 from lightning import Trainer
 
 from answered_store import SPLITS, TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
+from contracts.finetuning_cases import ENCODERS
 from eegfm.batch import TrainStep
 from eegfm.errors import SplitError
 from eegfm.jobs.finetune.trained import load_supervised
@@ -193,6 +194,13 @@ def test_a_test_person_that_is_put_into_training_is_found(tasks: dict[str, Finet
                                                    is_rounded=False, mix_cut="binary")], ignore_index=True)  # fmt: skip
     with pytest.raises(SplitError, match=r"trains on 1 persons \(mine:p12\), kept out of training in split test"):
         fit_here(replace(job, mixture=leaked), tmp_path)
+
+
+def test_a_start_decides_the_encoder_also_of_fresh_weights(tasks: dict[str, FinetuningTask]) -> None:
+    with pytest.raises(TypeError, match="'start'"):
+        finetuning(tuning(), tasks["binary"])  # type: ignore[call-arg]
+    module, _ = finetuning(tuning(strategy={"name": "scratch"}), tasks["binary"], start=start_of(ENCODERS["gru"]))
+    assert module.get_encoder().name == "gru"
 
 
 def test_it_is_usable_without_a_job(tasks: dict[str, FinetuningTask], tmp_path: Path) -> None:

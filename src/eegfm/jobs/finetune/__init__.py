@@ -1,1 +1,1 @@
-"""Finetuning of encoders on tasks, with controls in the same table and scores on persons never seen."""
+"""Finetune encoders on tasks, with controls in the same table and scores on persons never seen."""

@@ -1,4 +1,4 @@
-"""Tasks of a finetuning, with all that each reads."""
+"""Find the tasks of a finetuning, with all that each reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ STEP = "finetune"
 
 @dataclass(frozen=True)
 class AskedTask:
-    """A task on one corpus, with all that it reads."""
+    """Hold a task on one corpus, with all that it reads."""
 
     key: str
     asked: FinetuneTask
@@ -33,7 +33,7 @@ class AskedTask:
 
     @property
     def corpus(self) -> str:
-        """Name of the corpus."""
+        """Return the name of the corpus."""
         return self.key.partition(".")[0]
 
 
@@ -62,7 +62,7 @@ def asked_tasks(
 
 
 def _answered(windows: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Runs of windows that have an answer.
+    """Return the runs of windows that have an answer.
 
     Raises:
         ConfigError: None has.

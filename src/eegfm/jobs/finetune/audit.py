@@ -47,7 +47,7 @@ def _mean(audits: Sequence[Audit]) -> Audit:
 
 
 def transductive_gaps(said: Said, zscored: Said) -> dict[str, float]:
-    """By how much the answers of each model are better where features were z-scored per person.
+    """Return by how much the answers of each model are better where features were z-scored per person.
 
     Scores are those of windows that models are compared by; a gap that is not defined is left out.
 
@@ -60,7 +60,7 @@ def transductive_gaps(said: Said, zscored: Said) -> dict[str, float]:
 
 
 def _score(said: Said, model: str) -> float:
-    """Mean over the initialisations that ``zscored`` has: the first."""
+    """Return the score of the first initialisation, the only one that ``zscored`` has."""
     return point_scores(said.target, said.runs(model)[0], said.truths)[primary_metric(said.target)]
 
 
@@ -83,7 +83,7 @@ def _persons(test: TestWindows) -> NDArray[np.int64]:
 
 
 def _answers(truths: NDArray[Any], target: TargetSpec) -> Answers | None:
-    """A class or a number per window; None for answers of several outputs, and where an answer is unknown."""
+    """Return a class or a number per window; None for answers of several outputs, and where an answer is unknown."""
     if target.kind in ("binary", "multiclass") and (truths >= 0).all():
         return ClassAnswers(truths.astype(np.int64), target.classes)
     if target.kind == "regression":

@@ -1,4 +1,4 @@
-"""Parameters of finetuning. No torch here."""
+"""Describe the parameters of finetuning. No torch here."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -21,76 +21,63 @@ from eegfm.evaluation.config import (
 from eegfm.heads.config import HeadConfig
 from eegfm.losses.config import ClassWeights, LossConfig
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
-from eegfm.training.strategies.config import (
-    FullStrategy,
-    GradualStrategy,
-    LayerDecayStrategy,
-    LinearProbeStrategy,
-    LoraStrategy,
-    ScratchStrategy,
-    TwoStageStrategy,
-)
-from eegfm.training.supervised.config import TuningParams
+from eegfm.training.strategies.config import AnyTrainedStrategy, FullStrategy
+from eegfm.training.supervised.config import TuningBase, TuningParams
 
 Evaluation = Literal["auto", "split", "cross_validation"]
 
 
-class RidgeStrategy(StrictModel):
-    """Fit ridge regression to frozen features in closed form; nothing is trained by gradients.
+class _Closed(StrictModel):
+    """Fit frozen features in closed form; nothing is trained by gradients.
 
     Args:
         pooling: See ``eegfm.evaluation.config.FitParams``, like all that follow.
         layers: See there.
-        lambdas: See there.
         inner_folds: See there.
+    """
+
+    pooling: Pooling = "channels"
+    layers: Layers = "last"
+    inner_folds: int = Field(5, ge=2)
+
+
+class RidgeStrategy(_Closed):
+    """Fit ridge regression to frozen features. For what is left out here see ``_Closed``.
+
+    Args:
+        lambdas: See ``eegfm.evaluation.config.FitParams``.
     """
 
     name: Literal["ridge"] = "ridge"
-    pooling: Pooling = "channels"
-    layers: Layers = "last"
     lambdas: Penalties = HALF_DECADES
-    inner_folds: int = Field(5, ge=2)
 
 
-class LogisticStrategy(RidgeStrategy):
-    """Fit logistic regression to frozen features; numbers are fitted by ridge. See ``RidgeStrategy``."""
-
-    name: Literal["logistic"] = "logistic"  # type: ignore[assignment]  # a member of its own of the union
-
-
-class KnnStrategy(StrictModel):
-    """Answer by the nearest training windows in frozen features.
+class LogisticStrategy(_Closed):
+    """Fit logistic regression to frozen features; numbers are fitted by ridge. See ``RidgeStrategy``.
 
     Args:
-        pooling: See ``eegfm.evaluation.config.FitParams``, like all that follow.
-        layers: See there.
-        neighbours: See there.
+        lambdas: See there.
+    """
+
+    name: Literal["logistic"] = "logistic"
+    lambdas: Penalties = HALF_DECADES
+
+
+class KnnStrategy(_Closed):
+    """Answer by the nearest training windows in frozen features. For what is left out here see ``_Closed``.
+
+    Args:
+        neighbours: See ``eegfm.evaluation.config.FitParams``.
         distance: See there.
-        inner_folds: See there.
     """
 
     name: Literal["knn"] = "knn"
-    pooling: Pooling = "channels"
-    layers: Layers = "last"
     neighbours: Neighbours = NEIGHBOURS
     distance: Distance = "cosine"
-    inner_folds: int = Field(5, ge=2)
 
 
 ClosedStrategy = RidgeStrategy | LogisticStrategy | KnnStrategy
-StrategyConfig = Annotated[
-    LinearProbeStrategy
-    | TwoStageStrategy
-    | GradualStrategy
-    | FullStrategy
-    | LayerDecayStrategy
-    | LoraStrategy
-    | ScratchStrategy
-    | RidgeStrategy
-    | LogisticStrategy
-    | KnnStrategy,
-    Field(discriminator="name"),
-]
+StrategyConfig = Annotated[AnyTrainedStrategy | ClosedStrategy, Field(discriminator="name")]
 """All strategies: by gradients, and in closed form."""
 
 
@@ -99,7 +86,7 @@ _NONE = ("loss", "monitor", "patience")
 
 
 class FinetuneTask(StrictModel):
-    """A task of a finetuning. The name of a cut alone is enough.
+    """Name a task of a finetuning, and its own choices. The name of a cut alone is enough.
 
     Args:
         name: Name of the task in metrics, predictions and messages.
@@ -133,12 +120,12 @@ class FinetuneTask(StrictModel):
 
     @property
     def own_cut(self) -> str:
-        """Name of the cut."""
+        """Return the name of the cut."""
         return self.cut or self.name
 
     @property
     def own(self) -> dict[str, Any]:
-        """Choices that the task makes for itself, by name."""
+        """Return the choices that the task makes for itself, by name."""
         names = TuningParams.model_fields.keys() & self.model_fields_set
         return {name: value for name in sorted(names) if (value := getattr(self, name)) is not None or name in _NONE}
 
@@ -147,8 +134,8 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class FinetuneParams(TuningParams):
-    """Finetuning of an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
+class FinetuneParams(TuningBase):
+    """Finetune an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
 
     Args:
         tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own. Left out in the parameters of a
@@ -178,13 +165,15 @@ class FinetuneParams(TuningParams):
         strategy: Which weights are trained, and when; or a closed form on frozen features.
         accept_other_data: Start from an encoder that was trained on another generation of signals or splits.
         predict_batch_size: Windows per pass of predictions.
+        keep_runs: Finished trainings whose folders are kept when a finetuning has ended, the latest ones; those of this
+            finetuning in any case, all by default.
     """
 
     tasks: (
         Annotated[tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
         | None
     ) = None
-    strategy: StrategyConfig = FullStrategy()  # type: ignore[assignment]  # closed forms beside those by gradients
+    strategy: StrategyConfig = FullStrategy()
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
     n_folds: int = Field(5, ge=3)
@@ -204,6 +193,7 @@ class FinetuneParams(TuningParams):
     allow_pretrained_persons: bool = False
     accept_other_data: bool = False
     predict_batch_size: Count = 256
+    keep_runs: Count | None = None
 
     @model_validator(mode="after")
     def _tasks_fit(self) -> Self:
@@ -220,7 +210,7 @@ class FinetuneParams(TuningParams):
 
     @property
     def asked(self) -> tuple[FinetuneTask, ...]:
-        """The tasks.
+        """Return the tasks.
 
         Raises:
             ConfigError: There are none, and no probe has any.
@@ -255,5 +245,6 @@ class FinetuneParams(TuningParams):
         """Return the options that decide the result: all except those for the machine."""
         shares = sorted(ratio for ratio in self.label_ratios if ratio < 1)
         without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
-        without |= {"resume", "start", "score_again", "predict_batch_size", "encoders", "label_ratios", "label_seed"}
+        without |= {"resume", "start", "score_again", "predict_batch_size", "keep_runs", "encoders"}
+        without |= {"label_ratios", "label_seed"}
         return self.model_dump(mode="json", exclude=without) | {"shares": [*shares, self.label_seed] if shares else []}

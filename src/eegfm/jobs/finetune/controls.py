@@ -1,4 +1,4 @@
-"""Controls of a finetuning: what is said without training an encoder, by the same protocol.
+"""Fit the controls of a finetuning: what is said without training an encoder, by the same protocol.
 
 Shapes: W windows of the task, T test windows of a division, F features.
 """
@@ -39,7 +39,7 @@ GAPS = (PROBE, "band_power", "relative_band_power", "log_covariance")
 
 
 class Controls:
-    """Features of all windows of a task, once, for the divisions to fit and to predict.
+    """Compute the features of all windows of a task, once, for the divisions to fit and to predict.
 
     Args:
         key: Name of the task, for messages.
@@ -162,7 +162,7 @@ def pooling_of(windows: pd.DataFrame, fit: FitParams) -> Pooling:
 
 
 def _places(rows: pd.DataFrame, tested: pd.DataFrame) -> NDArray[np.int64]:
-    """(T,) numbers of the test windows among all windows of the task."""
+    """Return (T,) numbers of the test windows among all windows of the task."""
     keys = ["recording_id", "start"]
     numbered = rows[keys].assign(place=np.arange(len(rows)))
     places = tested[keys].merge(numbered, on=keys, how="left")["place"]

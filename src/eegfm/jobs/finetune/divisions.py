@@ -1,4 +1,4 @@
-"""Who is trained on, who selects and who is tested, once or fold by fold."""
+"""Divide persons: who is trained on, who selects and who is tested, once or fold by fold."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ ONCE = "split"
 
 @dataclass(frozen=True)
 class Division:
-    """A splits table for one training, and its name.
+    """Hold a splits table for one training, and its name.
 
     Args:
         name: ``split``, or ``fold 0``, …

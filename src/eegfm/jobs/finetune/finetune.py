@@ -13,6 +13,7 @@ from eegfm.evaluation.ledger import Ledger
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.efficiency import label_efficiency
 from eegfm.jobs.finetune.encoders import encoders_of
+from eegfm.jobs.finetune.finished import remove_old
 from eegfm.jobs.finetune.planned import PlannedTask, Training, planned_tasks
 from eegfm.jobs.finetune.protocol import describe_protocol
 from eegfm.jobs.finetune.scores import score_models
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class FinetuneResult:
-    """Outcome of a finetuning.
+    """Hold the outcome of a finetuning.
 
     Args:
         encoders: By ``corpus.task``, the finetuned encoder with its head, that of the first fold and seed; the others
@@ -72,10 +73,12 @@ def finetune(
     done = FinetuneResult()
     tables: list[pd.DataFrame] = []
     histories: list[pd.DataFrame] = []
+    own: set[str] = set()
     for planned in planned_tasks(params, start, stores, windows, cuts, splits):
         key = planned.task.key
         trained = _trained(planned.trainings, runs)
         shares = {share.ratio: _trained(share.trainings, runs) for share in planned.shares if share.trainings}
+        own |= {one.result.run_directory.name for found in (trained, *shares.values()) for one in found}
         answered = say(planned, trained, shares, runs, Ledger(ledger))
         done.encoders |= encoders_of(planned, trained)
         done.metrics[key] = _metrics(planned, trained, answered)
@@ -83,6 +86,7 @@ def finetune(
         histories += [_history(key, one) for one in trained]
         _log(key, done.metrics[key])
     done.predictions, done.history = (pd.concat(parts, ignore_index=True) for parts in (tables, histories))
+    remove_old(runs, params.keep_runs, own)
     return done
 
 
@@ -91,7 +95,7 @@ def _trained(trainings: Sequence[Training], runs: Path) -> list[Trained]:
 
 
 def _metrics(planned: PlannedTask, trained: list[Trained], answered: Answered) -> dict[str, Any]:
-    """Scores of all models of a task, audits, plain values and the protocol."""
+    """Return scores of all models of a task, audits, plain values and the protocol."""
     said = answered.said
     scores = score_models(said, planned.params)
     efficiency = label_efficiency(planned, answered.shares, scores)
@@ -107,7 +111,7 @@ def _metrics(planned: PlannedTask, trained: list[Trained], answered: Answered) -
 
 
 def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
-    """Headers of the finetuned models, by seed and division; none for a closed form."""
+    """Return headers of the finetuned models, by seed and division; none for a closed form."""
     found: dict[int, dict[str, CheckpointHeader]] = {}
     for one in (one for one in trained if one.model.name == FINETUNED):
         found.setdefault(one.seed, {})[one.division.name] = one.result.checkpoint.header

@@ -1,4 +1,4 @@
-"""Scores of a finetuning by groups of persons, from its predictions and the tables of recordings."""
+"""Score a finetuning by groups of persons, from its predictions and the tables of recordings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def with_groups(
 
 
 def _scored(target: TargetSpec, rows: pd.DataFrame) -> ScoredPredictions:
-    """What one seed said, of the test windows of all divisions."""
+    """Return what one seed said of the test windows of all divisions."""
     said, truths = (np.stack([np.asarray(v, dtype=np.float64) for v in rows[c]]) for c in ("said", "truth"))
     answers = truths if target.kind in ("multilabel", "regression") else truths.astype(np.int64)
     return ScoredPredictions(

@@ -1,4 +1,4 @@
-"""All that a finetuning is going to do for a task, looked at before the first training."""
+"""Plan all that a finetuning is going to do for a task, before the first training."""
 
 import logging
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Training(NamedTuple):
-    """A training that is to be done."""
+    """Name a training that is to be done."""
 
     model: Model
     division: Division
@@ -36,7 +36,7 @@ class Training(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannedShare:
-    """A share of the training persons that all models are trained on.
+    """Hold a share of the training persons that all models are trained on.
 
     Args:
         ratio: The share; 1 is the run itself, which is not trained again.
@@ -53,7 +53,7 @@ class PlannedShare:
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """A task with all that decides what its models will say of the test windows.
+    """Hold a task with all that decides what its models will say of the test windows.
 
     Args:
         task: What is asked, of which windows.

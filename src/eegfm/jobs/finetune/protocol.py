@@ -1,4 +1,4 @@
-"""Protocol of a finetuning for its metrics: all that is needed to repeat it and to judge it."""
+"""Describe a finetuning in its metrics: all that is needed to repeat it and to judge it."""
 
 from importlib.metadata import version
 from typing import Any
@@ -49,7 +49,7 @@ def describe_protocol(planned: PlannedTask, said: Said, n_looks_before: int) -> 
 
 
 def _choices(planned: PlannedTask) -> dict[str, Any]:
-    """What was chosen for the trainings and for the fits of the controls."""
+    """Return what was chosen for the trainings and for the fits of the controls."""
     asked, params = planned.task.asked, planned.params
     pooling = pooling_of(planned.task.windows, params.fit)
     return {

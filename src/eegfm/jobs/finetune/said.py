@@ -1,4 +1,4 @@
-"""What models say of test windows, model by model.
+"""Keep what models say of test windows, model by model.
 
 Shapes: T test windows; those of answers stand in ``eegfm.targets``.
 """
@@ -16,7 +16,7 @@ _COLUMNS = ["corpus", "recording_id", "start", "person", "identity"]
 
 @dataclass(frozen=True)
 class TestWindows:
-    """Windows of persons that a division tests, in a fixed order.
+    """Hold the windows of persons that a division tests, in a fixed order.
 
     Args:
         windows: One row per window.
@@ -29,7 +29,7 @@ class TestWindows:
 
 @dataclass
 class Said:
-    """Everything that was said of the test windows of a task.
+    """Keep everything that was said of the test windows of a task.
 
     Args:
         target: What was asked.
@@ -48,21 +48,21 @@ class Said:
 
     @property
     def windows(self) -> pd.DataFrame:
-        """All test windows, division by division."""
+        """Return all test windows, division by division."""
         return pd.concat([test.windows for test in self.tests.values()], ignore_index=True)
 
     @property
     def truths(self) -> NDArray[np.generic]:
-        """True answers of all test windows."""
+        """Return the true answers of all test windows."""
         return np.concatenate([test.truths for test in self.tests.values()])
 
     def runs(self, model: str) -> list[NDArray[np.float64]]:
-        """What each initialisation of a model said of all test windows."""
+        """Return what each initialisation of a model said of all test windows."""
         inits = self.by_model[model]
         return [np.concatenate([by_division[name] for name in self.tests]) for _, by_division in sorted(inits.items())]
 
     def table(self, task: str) -> pd.DataFrame:
-        """One row per model, initialisation and test window; probabilities and truths as lists of numbers."""
+        """Return one row per model, initialisation and test window; probabilities and truths as lists of numbers."""
         parts = []
         for model, inits in self.by_model.items():
             for init, by_division in sorted(inits.items()):

@@ -1,4 +1,4 @@
-"""Scores of everything that was said of the test windows of a task, and differences to the finetuned model."""
+"""Score everything that was said of the test windows of a task, and differences to the finetuned model."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def level_of(said: Said) -> Level:
 
 
 def _share_within(answers: NDArray[np.float64], persons: NDArray[np.int64]) -> float:
-    """Share of the variance of known answers that lies within persons; 0 where they do not vary."""
+    """Return the share of the variance of known answers that lies within persons; 0 where they do not vary."""
     if not len(answers) or not answers.std():
         return 0.0
     n_windows = np.bincount(persons)

@@ -21,7 +21,7 @@ _TRAIN = "train"
 
 @dataclass(frozen=True)
 class Thinned:
-    """A division in which some training persons are left out.
+    """Hold a division in which some training persons are left out.
 
     Args:
         task: What is asked, without the windows of these persons.
@@ -75,7 +75,7 @@ def thinned(task: AskedTask, division: Division, ratio: float, seed: int) -> Thi
 
 
 def _ordered(rows: pd.DataFrame, task: AskedTask, seed: int) -> list[str]:
-    """Identities of the persons of some windows, in the order in which shares take them."""
+    """Return identities of the persons of some windows, in the order in which shares take them."""
     if rows.empty:
         return []
     names, persons = np.unique(rows["identity"].to_numpy(dtype=str), return_inverse=True)

@@ -37,7 +37,7 @@ _SCORING = ("tasks", "n_bootstrap", "bootstrap_seed", "allow_pretrained_persons"
 
 @dataclass(frozen=True)
 class Trained:
-    """A model of one division and seed, trained."""
+    """Hold a trained model of one division and seed."""
 
     model: Model
     division: Division
@@ -47,7 +47,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Answered:
-    """Everything that was said of the test windows of a task.
+    """Hold everything that was said of the test windows of a task.
 
     Args:
         said: By the models of the run.
@@ -104,7 +104,7 @@ def say(
 def _answered(
     planned: PlannedTask, trained: Sequence[Trained], shares: Mapping[float, Sequence[Trained]]
 ) -> tuple[Said, dict[str, Audit], dict[float, Said]]:
-    """What trained models and controls say, the audits of their features, and what is said with shares of persons."""
+    """Return what trained models and controls say, the audits of their features, and what those of shares say."""
     task, tests, params = planned.task, planned.tests, planned.params
     said, found = Said(task.target, tests), defaultdict(list)
     pooling = pooling_of(task.windows, params.fit)
@@ -130,7 +130,7 @@ def _answered(
 
 
 def _said_with(planned: PlannedTask, share: PlannedShare, trained: Sequence[Trained], controls: Controls) -> Said:
-    """What models and controls of some of the training persons say."""
+    """Return what models and controls of some of the training persons say."""
     task, params = planned.task, planned.params
     said, pooling = Said(task.target, planned.tests), pooling_of(task.windows, params.fit)
     for one in trained:
@@ -151,7 +151,7 @@ def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWin
 
 
 def _name_of(planned: PlannedTask, trained: Sequence[Trained]) -> str:
-    """Name of everything that decides what is said: start, trainings, test windows and their signals, code."""
+    """Return a name of all that decides what is said: start, trainings, test windows and their signals, code."""
     task, tests = planned.task, planned.tests
     windows = pd.concat([test.windows for test in tests.values()])
     return sha256_of(

@@ -17,10 +17,10 @@ from eegfm.evaluation.features import checked_pool
 from eegfm.heads.config import LinearConfig
 from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
+from eegfm.jobs.finetune.finished import fit_once
 from eegfm.jobs.finetune.said import TestWindows
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encoder
 from eegfm.jobs.train.job import TrainingJob
-from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.jobs.weights.answering import load_objective
 from eegfm.store.reader import SignalStore
@@ -37,7 +37,7 @@ FINETUNED, SCRATCH, EEGNET = "finetuned", "scratch", "eegnet"
 
 @dataclass(frozen=True)
 class Model:
-    """A model to train.
+    """Hold a model to train.
 
     Args:
         name: Name of its row.
@@ -81,7 +81,7 @@ def models_of(
 def train(model: Model, runs: Path) -> PretrainResult:
     """Train a model, or find it finished."""
     logger.info("Task %s: training of %s", model.task, model.name)
-    return fit_training(model.job, runs)
+    return fit_once(model.job, runs)
 
 
 def predictions_of(

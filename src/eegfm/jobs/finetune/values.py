@@ -1,4 +1,4 @@
-"""Plain values of a finetuning by key and alias, as a training logs them: ``val/auroc``, ``test_acc``."""
+"""Give plain values of a finetuning by key and alias, as a training logs them: ``val/auroc``, ``test_acc``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -68,7 +68,7 @@ def losses_of_test(said: Said, headers: Mapping[int, Mapping[str, CheckpointHead
 def _loss(
     header: CheckpointHeader, target: TargetSpec, said: NDArray[np.float64], truths: NDArray[Any]
 ) -> tuple[float, int]:
-    """Mean loss of the known answers, and their number."""
+    """Return the mean loss of the known answers, and their number."""
     config = SupervisedConfig.model_validate(header.objective)
     answers = torch.from_numpy(np.array(truths))
     if target.kind == "regression":

@@ -121,6 +121,11 @@ def write_result(folder: Path, result: PretrainResult) -> None:
     write_atomically(folder / _RESULT, json.dumps(outcome).encode())
 
 
+def has_result(folder: Path) -> bool:
+    """Tell whether a result was written into a folder."""
+    return (folder / _RESULT).is_file()
+
+
 def read_result(folder: Path) -> PretrainResult:
     """Read the result of a job.
 
@@ -170,7 +175,9 @@ def _parsed(path: Path, model: type[_Model]) -> _Model:
         return model.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else error
-        raise TrainingError(f"{path}: cannot be exchanged between the processes of a training ({problem})") from error
+        raise TrainingError(
+            f"{path}: cannot be read: it is missing, damaged or of another version ({problem})"
+        ) from error
 
 
 def _sha256_of_files(folder: Path, names: list[str]) -> dict[str, str]:
@@ -185,4 +192,4 @@ def _sha256(path: Path) -> str:
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, sha256 in files.items():
         if not (folder / name).is_file() or _sha256(folder / name) != sha256:
-            raise TrainingError(f"{folder / name}: missing or damaged on its way between the processes of a training")
+            raise TrainingError(f"{folder / name}: missing or damaged")

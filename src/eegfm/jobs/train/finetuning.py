@@ -66,7 +66,7 @@ def finetuning(
     params: TuningParams,
     task: FinetuningTask,
     *,
-    start: Checkpoint | None = None,
+    start: Checkpoint,
     seed: int = 0,
     phase: str = "finetune",
 ) -> tuple[SupervisedModule, WindowData]:
@@ -75,10 +75,15 @@ def finetuning(
     ``lightning.Trainer(max_epochs=1).fit(module, datamodule=data)`` takes all steps: one Lightning epoch is the whole
     training. ``module.save_encoder`` writes encoder and head.
 
+    ``patience`` and ``monitor`` do nothing in such a trainer: it validates when its own ``val_check_interval`` says so,
+    takes all ``n_epochs``, and the module has the last weights, not those of the best validation. ``fit_finetuning``
+    ends early and returns the best.
+
     Args:
         params: All choices.
         task: What is asked, of which windows.
-        start: Encoder to start from; with strategy ``scratch`` it gives its configuration alone.
+        start: Encoder to start from. With strategy ``scratch`` it gives its configuration alone: encoder, adapter,
+            normalization and reference are never a silent default.
         seed: Seed of the head, the order of windows and dropout.
         phase: Name for messages.
 
@@ -96,7 +101,7 @@ def fit_finetuning(
     task: FinetuningTask,
     runs: Path,
     *,
-    start: Checkpoint | None,
+    start: Checkpoint,
     seed: int = 0,
     phase: str = "finetune",
 ) -> PretrainResult:
@@ -117,17 +122,15 @@ def fit_finetuning(
 
 
 def finetuning_job(
-    params: TuningParams, task: FinetuningTask, start: Checkpoint | None, *, seed: int, phase: str = "finetune"
+    params: TuningParams, task: FinetuningTask, start: Checkpoint, *, seed: int, phase: str = "finetune"
 ) -> TrainingJob:
     """Put the training together that finetuning is."""
     mixture = training_rows(task, params.drawn_by)
-    is_scratch = start is None or isinstance(params.strategy, ScratchStrategy)
+    is_scratch = isinstance(params.strategy, ScratchStrategy)
     objective = objective_of(params, task, mixture, standardizes=not is_scratch)
-    given = {} if start is None else of_header(start.header)
+    given = of_header(start.header) if is_scratch else {}
     n_windows = {split: _n_windows(mixture, split) for split in TRAINED}
-    supervised = supervised_params(
-        params, objective, given if is_scratch else {}, n_windows=n_windows["train"], seed=seed
-    )
+    supervised = supervised_params(params, objective, given, n_windows=n_windows["train"], seed=seed)
     supervised = _with_defined_monitor(supervised, mixture, task, is_chosen=params.monitor is not None)
     if not n_windows["validation"]:
         logger.warning("%s: nobody to validate on; all epochs are trained, and the last weights are kept", phase)

@@ -47,7 +47,7 @@ def pretrain_header(
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=data.filters,
-        license=params.license or (start.header.license if start else None),
+        license=license_of(job),
         imported=None,
         **inherited(
             [one.header for one in (start, tokenizer) if one],
@@ -66,3 +66,8 @@ def pretrain_header(
         start=start_report,
         tokenizer=tokenizer.weights_sha256() if tokenizer else None,
     )
+
+
+def license_of(job: TrainingJob) -> str | None:
+    """Return the license of the weights: the one that is given, or that of the start."""
+    return job.params.license or (job.start.header.license if job.start else None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eegfm.jobs.train.exchange import RankJob, read_result, write_job
-from eegfm.jobs.train.job import Refuse, TrainingJob
+from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.prepare import named_run
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.ranks.ends import FOLDER_PREFIX
@@ -46,6 +46,15 @@ def fit_on_ranks(job: TrainingJob, runs: Path, refuse: Refuse) -> PretrainResult
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=shared) as folder:
         run_ranks(_WORKER, write_job(Path(folder), RankJob(job, runs, fingerprint)), nodes)
         return read_result(Path(folder))
+
+
+def run_name(job: TrainingJob) -> str:
+    """Return the name of a run, on whatever devices it is trained; no sample is read, and no model is built.
+
+    Raises:
+        EegfmError: Tables and parameters do not fit.
+    """
+    return named_run(_without_samples(job), 1, refuse_nothing)
 
 
 def _without_samples(job: TrainingJob) -> TrainingJob:

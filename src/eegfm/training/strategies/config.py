@@ -67,14 +67,14 @@ class ScratchStrategy(StrictModel):
     name: Literal["scratch"] = "scratch"
 
 
-TrainedStrategy = Annotated[
+AnyTrainedStrategy = (
     LinearProbeStrategy
     | TwoStageStrategy
     | GradualStrategy
     | FullStrategy
     | LayerDecayStrategy
     | LoraStrategy
-    | ScratchStrategy,
-    Field(discriminator="name"),
-]
+    | ScratchStrategy
+)
 """Strategies by gradients."""
+TrainedStrategy = Annotated[AnyTrainedStrategy, Field(discriminator="name")]

@@ -60,11 +60,10 @@ class SupervisedParams(PretrainParams):
         return (*super().rules(objective), *freeze_rules(self.tuning, objective.backbone, self.n_epochs))
 
 
-class TuningParams(StrictModel):
-    """Choices of a supervised training on a task: what a user decides, apart from its data.
+class TuningBase(StrictModel):
+    """Choices of a supervised training on a task but its strategy: what a user decides, apart from its data.
 
     Args:
-        strategy: Which weights are trained, and when.
         head: Network behind the encoder.
         loss: Loss of its answers; the usual one of the kind of answer if not given.
         class_weights: Weights of the classes in the loss, from windows of training persons.
@@ -94,7 +93,6 @@ class TuningParams(StrictModel):
         resume: See there.
     """
 
-    strategy: TrainedStrategy = FullStrategy()
     head: HeadConfig = MlpConfig()
     loss: LossConfig | None = None
     class_weights: ClassWeights = NoWeights()
@@ -148,3 +146,13 @@ class TuningParams(StrictModel):
         # R2 is not defined where all windows of a validation have one number; the loss always is.
         own = "loss" if target.kind == "regression" else primary_metric(target)
         return check_monitor(self.monitor or f"val/{own}", target)
+
+
+class TuningParams(TuningBase):
+    """Choices of a supervised training on a task. For what is left out here see ``TuningBase``.
+
+    Args:
+        strategy: Which weights are trained, and when.
+    """
+
+    strategy: TrainedStrategy = FullStrategy()
