@@ -124,6 +124,11 @@ def test_layers_that_an_encoder_does_not_have(store: SignalStore) -> None:
         planned(store, start=start_of(ENCODERS["eegnet"]), strategy=asked)
 
 
+def test_layers_that_no_control_takes() -> None:
+    with pytest.raises(ValueError, match=r"fit\.layers is 'mean', and controls take features of the last layer"):
+        FinetuneParams.model_validate({"fit": {"layers": "mean"}})
+
+
 def test_controls_take_the_start_with_the_exceptions_of_the_training(store: SignalStore) -> None:
     start = start_of()
     extra = {**start.tensors, "encoder.old.weight": np.zeros(3, dtype=np.float32)}

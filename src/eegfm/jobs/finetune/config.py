@@ -201,6 +201,11 @@ class FinetuneParams(TuningBase):
         refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in tasks], "task")
         refuse_repeated([str(seed) for seed in self.seeds], "seed")
         refuse_repeated([f"{ratio:g}" for ratio in self.label_ratios], "share of persons in label_ratios")
+        if self.fit.layers != "last":
+            raise ValueError(
+                f"fit.layers is {self.fit.layers!r}, and controls take features of the last layer; leave fit.layers "
+                "out, or choose layers of a strategy (ridge, logistic, knn)"
+            )
         for task in tasks:
             try:
                 self.tuning(task)
