@@ -127,6 +127,16 @@ def test_answers_of_several_outputs_tell_a_question_too() -> None:
     assert own.in_common(other) == set(own.persons)
     changed = several.assign(targets=[value + 1 for value in several["targets"]])
     assert own.in_common(asked_persons(changed.assign(cut="b"))) == set()
+    assert own.in_common(asked_persons(changed.assign(cut="a"))) == set(own.persons), "a cut that was cut anew"
+
+
+@pytest.mark.parametrize(("n_changed", "n_common"), [(0, 10), (1, 10), (2, 0)])
+def test_nearly_all_persons_have_the_same_answers_in_a_renamed_cut(n_changed: int, n_common: int) -> None:
+    ages = _windows("abcdefghij", "age")
+    changed = ages["target"].mask(ages["identity"].isin([*"abcdefghij"[:n_changed]]), 7.0)
+    assert (
+        len(asked("age", "abcdefghij").in_common(asked_persons(ages.assign(cut="age_b", target=changed)))) == n_common
+    )
 
 
 def test_windows_have_one_hash_by_recording_start_and_length() -> None:
