@@ -4,7 +4,7 @@ import pytest
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import FitParams
 from eegfm.evaluation.crossval import predict_held_out
-from eegfm.evaluation.label_efficiency import _order_of_persons, _training_rows, label_efficiency
+from eegfm.evaluation.label_efficiency import _order, _training_rows, label_efficiency, order_of_persons
 from eegfm.evaluation.summary import PersonScores
 
 PARAMS = FitParams(lambdas=(0.1, 10.0))
@@ -20,8 +20,12 @@ def trials(n_persons=20, n_each=12, seed=0):
     return features, ClassAnswers(classes, ("a", "b")), persons
 
 
+def names_of(persons):
+    return [f"p{k}" for k in range(persons.max() + 1)]
+
+
 def curve(features, answers, persons, folds=None, ratios=RATIOS, params=PARAMS, seed=0):
-    names = [f"p{k}" for k in range(persons.max() + 1)]
+    names = names_of(persons)
     given = {"encoder": [features], "nothing": [features[:, :0]]}
     return label_efficiency(
         given, answers, persons, persons % 5 if folds is None else folds, names, params,
@@ -53,7 +57,7 @@ def test_more_labels_help_and_too_few_say_so():
 
 def test_shares_are_nested_and_leave_the_fold_out():
     _, answers, persons = trials()
-    order, folds = _order_of_persons(answers, persons, 3), persons % 5
+    order, folds = _order(answers, persons, names_of(persons), 3), persons % 5
     before = [np.zeros(len(persons), dtype=bool)] * 5
     for ratio in RATIOS:
         now = _training_rows(order, persons, folds, ratio)
@@ -61,7 +65,7 @@ def test_shares_are_nested_and_leave_the_fold_out():
             assert not (now[fold] & (folds == fold)).any()
             assert (before[fold] <= now[fold]).all()
         before = now
-    assert (order != _order_of_persons(answers, persons, 4)).any()
+    assert (order != _order(answers, persons, names_of(persons), 4)).any()
 
 
 @pytest.mark.parametrize("n_rare", [2, 5])
@@ -70,7 +74,7 @@ def test_every_beginning_keeps_all_classes(n_rare):
     persons = np.repeat(np.arange(50), 3)
     answers = ClassAnswers((persons < n_rare).astype(np.int64), ("common", "rare"))
     for seed in range(5):
-        order = _order_of_persons(answers, persons, seed)
+        order = _order(answers, persons, names_of(persons), seed)
         assert sorted(order) == list(range(50))
         is_rare = order < n_rare
         assert is_rare[:4].sum() == 2
@@ -87,7 +91,7 @@ def test_persons_of_numbers_are_drawn_by_chance():
 
 def test_answers_of_persons_outside_the_share_change_nothing():
     features, answers, persons = trials()
-    order = _order_of_persons(answers, persons, 0)
+    order = _order(answers, persons, names_of(persons), 0)
     outside = ~np.logical_or.reduce(_training_rows(order, persons, persons % 5, 0.5))
     assert outside.any()
     other = answers.numbers.copy()
@@ -98,3 +102,11 @@ def test_answers_of_persons_outside_the_share_change_nothing():
     for person in np.unique(persons):
         is_outside = outside[persons == person].all()
         assert others[f"p{person}"] == pytest.approx(1 - own[f"p{person}"] if is_outside else own[f"p{person}"])
+
+
+def test_more_persons_move_nobody_of_the_same_kind():
+    names, has_answer = [f"p{k}" for k in range(30)], np.arange(30)[:, None] % 3 == [0, 1]
+    most, fewer = order_of_persons(names, has_answer, 1), order_of_persons(names[:20], has_answer[:20], 1)
+    for kind in range(3):
+        later = [k for k in most if k % 3 == kind and k < 20]
+        assert later == [k for k in fewer if k % 3 == kind] != sorted(later)

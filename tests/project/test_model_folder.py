@@ -29,6 +29,7 @@ OF_MODEL = {
     "probe.label_efficiency": "08_reporting/probe/label_efficiency.json",
     "phases.metrics": "08_reporting/phases/metrics.json",
     "phases.comparison": "08_reporting/phases/comparison.json",
+    "finetune.label_efficiency": "08_reporting/finetune/label_efficiency.json",
     "finetune.groups": "08_reporting/finetune/groups.json",
     "finetune.roc": "08_reporting/finetune/roc.json",
     "finetune.precision_recall": "08_reporting/finetune/precision_recall.json",

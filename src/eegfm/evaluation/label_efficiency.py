@@ -13,6 +13,7 @@ from eegfm.evaluation.crossval import HeldOut, predict_rows
 from eegfm.evaluation.linear import Floats, Ints, Rows
 from eegfm.evaluation.penalty import refuse_indivisible
 from eegfm.evaluation.summary import PersonScores, tested_persons
+from eegfm.splits.draws import share
 
 _FIRST = 2
 """Persons of each kind that come before all shares: one to train on and one to choose a penalty on."""
@@ -49,7 +50,7 @@ def label_efficiency(
         One row per share, the smallest first: ``ratio``, ``n_persons`` (fewest and most of a fold), and by kind
         ``scores`` as those of a probe; or ``too_few``, which says in words why there are none.
     """
-    order, tested = _order_of_persons(answers, persons, seed), tested_persons(persons, names, folds)
+    order, tested = _order(answers, persons, names, seed), tested_persons(persons, names, folds)
     asked = answers.at(tested.rows)
     rows = []
     for ratio in sorted(ratios):
@@ -70,25 +71,38 @@ def label_efficiency(
     return rows
 
 
-def _order_of_persons(answers: Answers, persons: Ints, seed: int) -> Ints:
+def order_of_persons(names: Sequence[str], has_answer: NDArray[np.bool_], seed: int) -> Ints:
     """(P,) persons, in an order whose every beginning has all kinds of persons as soon as it can.
 
-    Persons are of one kind if they have the same classes. Two of each kind come first, then kinds alternate in
-    proportion to their numbers. Within a kind, chance decides.
+    Persons are of one kind if they have the same answers. Two of each kind come first, then kinds alternate in
+    proportion to their numbers. Within a kind, a hash of seed and name decides: other persons move nobody.
+
+    Args:
+        names: (P,) names of the persons.
+        has_answer: (P, K) which answers occur among the windows of each person; K is 0 where answers are numbers.
+        seed: Seed of the order.
     """
-    n_persons = int(persons.max()) + 1
-    shuffled = np.random.default_rng([seed, n_persons]).permutation(n_persons)
-    if not isinstance(answers, ClassAnswers):
-        return shuffled
-    has_class = np.zeros((n_persons, len(answers.classes)), dtype=bool)
-    has_class[persons, answers.numbers] = True
-    kinds = np.unique(has_class, axis=0, return_inverse=True)[1].reshape(-1)
-    turns = np.empty(n_persons)
+    shuffled = np.argsort(share(names, str(seed), "label efficiency"), kind="stable")
+    kinds = np.unique(has_answer, axis=0, return_inverse=True)[1].reshape(-1)
+    turns = np.empty(len(names))
     for kind in np.unique(kinds):
         mine = shuffled[kinds[shuffled] == kind]
         places = np.arange(len(mine))
         turns[mine] = np.where(places < _FIRST, places - _FIRST, (places + 0.5) / len(mine))
     return shuffled[np.argsort(turns[shuffled], kind="stable")]
+
+
+def n_of_share(ratio: float, n_persons: int) -> int:
+    """Return how many of some persons a share has."""
+    return round(ratio * n_persons)
+
+
+def _order(answers: Answers, persons: Ints, names: Sequence[str], seed: int) -> Ints:
+    """(P,) persons; see ``order_of_persons``."""
+    has_class = np.zeros((len(names), len(answers.classes) if isinstance(answers, ClassAnswers) else 0), dtype=bool)
+    if isinstance(answers, ClassAnswers):
+        has_class[persons, answers.numbers] = True
+    return order_of_persons(names, has_class, seed)
 
 
 def _training_rows(order: Ints, persons: Ints, folds: Ints, ratio: float) -> list[Rows]:
@@ -98,7 +112,7 @@ def _training_rows(order: Ints, persons: Ints, folds: Ints, ratio: float) -> lis
     found = []
     for fold in range(int(folds.max()) + 1):
         known = order[fold_of[order] != fold]
-        found.append(np.isin(persons, known[: round(ratio * len(known))]))
+        found.append(np.isin(persons, known[: n_of_share(ratio, len(known))]))
     return found
 
 

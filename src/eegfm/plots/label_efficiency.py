@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from eegfm.plots.finetuning.models import colour
+from eegfm.plots.finetuning.label_efficiency import Point, draw_shares, nothing_scored, scored_rows
 from eegfm.plots.finetuning.sections import Panel, Section, figure_of
 from eegfm.plots.text import plain, spelled
 
@@ -27,36 +27,20 @@ def label_efficiency_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figu
 
 
 def _section(task: str, block: Mapping[str, Any]) -> Section:
-    rows = [row for row in block.get("label_efficiency", ()) if "scores" in row]
+    rows = scored_rows(block)
     if not rows:
-        why = "no share has enough persons" if block.get("label_efficiency") else "off, see probe.label_ratios"
-        return Section(f"{plain(task)}: label efficiency: {why}")
+        return nothing_scored(task, block, "probe.label_ratios")
     simulated = " (SIMULATED)" if block["protocol"]["simulated"] else ""
     score = next(name for name in _SCORES if name in _of_persons(next(iter(rows[0]["scores"].values()))))
     title = f"<b>{plain(task)}: {spelled(score)} by training persons with known answers{simulated}</b>"
-    return Section(title, [Panel("", partial(_draw, rows, score))])
+    points = {kind: [_point(row["scores"][kind], score) for row in rows] for kind in rows[0]["scores"]}
+    return Section(title, [Panel("", partial(draw_shares, rows, points, score, coloured_as=_AS_FINETUNED))])
 
 
-def _draw(rows: list[Mapping[str, Any]], score: str, figure: go.Figure, row: int, column: int) -> None:
-    shares = [100 * found["ratio"] for found in rows]
-    persons = ["{} to {}".format(*found["n_persons"]) for found in rows]
-    for kind in rows[0]["scores"]:
-        scores = [_of_persons(found["scores"][kind])[score] for found in rows]
-        model = _AS_FINETUNED.get(kind, kind)
-        figure.add_scatter(
-            x=shares, y=[found["pooled"] for found in scores], name=spelled(kind), legendgroup=kind,
-            mode="lines+markers", line={"color": colour(model)}, customdata=persons,
-            hovertemplate="%{x:.3g} % of persons (%{customdata}): %{y:.3f}",
-            error_y={
-                "type": "data", "thickness": 1,
-                "array": [found["interval_95"][1] - found["pooled"] for found in scores],
-                "arrayminus": [found["pooled"] - found["interval_95"][0] for found in scores],
-            },
-            row=row, col=column,
-        )  # fmt: skip
-    figure.update_xaxes(type="log", title_text="training persons with known answers, %", row=row, col=column)
-    figure.update_xaxes(tickvals=shares, ticktext=[f"{share:.3g}" for share in shares], row=row, col=column)
-    figure.update_yaxes(title_text=spelled(score), row=row, col=column)
+def _point(block: Mapping[str, Any], score: str) -> Point:
+    found = _of_persons(block)[score]
+    low, high = found["interval_95"]
+    return found["pooled"], (low, high)
 
 
 def _of_persons(block: Mapping[str, Any]) -> Mapping[str, Any]:

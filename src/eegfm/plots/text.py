@@ -19,3 +19,8 @@ def looks_before(n_looks: int) -> str:
     """Say how often test persons had been scored before."""
     often = {0: "never scored", 1: "scored once"}.get(n_looks, f"scored {n_looks} times")
     return f"test persons {often} before"
+
+
+def counted(fewest: int, most: int) -> str:
+    """Say how many there are where folds have different numbers."""
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"

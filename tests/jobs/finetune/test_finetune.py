@@ -15,9 +15,14 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score, roc_auc
 
 from answered_store import SPLITS, TARGETS, TUNING, answered_windows, start_of, write_answered
 from eegfm.errors import ConfigError, SplitError
+from eegfm.jobs.finetune import finetune as whole_job
 from eegfm.jobs.finetune import tested
+from eegfm.jobs.finetune.asked import AskedTask
 from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.finetune import FinetuneResult, finetune
+from eegfm.jobs.finetune.shares import thinned
+from eegfm.jobs.finetune.trained import Model, train
 from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
@@ -265,3 +270,58 @@ def test_another_start_is_another_run(go: Go, tmp_path: Path) -> None:
     protocols = [d.metrics["mine.binary"]["protocol"] for d in (own, other)]
     assert [protocol["n_looks_before"] for protocol in protocols] == [0, 1]
     assert [protocol["strategy"]["name"] for protocol in protocols] == ["ridge", "ridge"]
+
+
+def test_shares_of_the_training_persons(
+    done: FinetuneResult, go: Go, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole share is the run itself; on a smaller one, all models are trained without the other persons."""
+    asked_for: list[Model] = []
+    monkeypatch.setattr(whole_job, "train", lambda model, runs: (asked_for.append(model), train(model, runs))[1])
+    folder, choices = tmp_path / "copy", {"tasks": PARAMS.model_dump()["tasks"][:1], "label_ratios": (1.0, 0.01, 0.5)}
+    shutil.copytree(place, folder)
+    found = go(folder, **choices)
+    assert len(list(folder.glob("runs/*"))) == len(list(place.glob("runs/*"))) + 3, "nothing is trained twice"
+    metrics = found.metrics["mine.binary"]
+    few, half, whole = metrics["label_efficiency"]
+    assert [row["ratio"] for row in (few, half, whole)] == [0.01, 0.5, 1.0]
+    assert [row["n_persons"] for row in (few, half, whole)] == [[0, 0], [3, 3], [6, 6]]
+    assert [row["n_fitted_persons"] for row in (few, half, whole)] == [[0, 0], [5, 5], [9, 9]]
+    assert few["too_few"] == (
+        "task mine.binary: no training person in a division; take a larger share, or more persons"
+    )
+    name, models = metrics["compared_by"], metrics["models"]
+    assert whole["scores"] == {model: {name: own["window"][name]} for model, own in models.items()}
+    assert half["scores"].keys() == MODELS
+    assert metrics["models"] == done.metrics["mine.binary"]["models"]
+    assert len(found.history) == (done.history["task"] == "mine.binary").sum(), "trainings on shares have none"
+    looks = metrics["protocol"]["n_looks_before"]
+    assert looks == 1, "the run before it; all shares are one look"
+
+    [file] = [file for file in folder.glob("runs/said/*.parquet") if (pd.read_parquet(file)["ratio"] == 0.5).any()]
+    said = pd.read_parquet(file).query("ratio == 0.5")
+    cut = answered_windows().query("cut == 'binary'")
+    task = AskedTask("mine.binary", PARAMS.asked[0], TARGETS["binary"], cut, cast(SignalStore, None))
+    left = thinned(task, Division("split", split_table(SPLITS)), 0.5, 0)
+    of_run, of_half = asked_for[:3], asked_for[3:]
+    assert [model.name for model in of_run] == [model.name for model in of_half] == ["finetuned", "scratch", "eegnet"]
+    selecting = {person for person, split in SPLITS.items() if split == "validation"}
+    for model in of_half:
+        by_split = model.job.mixture.groupby("split")["person"].agg(set)
+        assert by_split["train"] == {*left.task.windows["person"]} - selecting - {*TESTED}
+        assert len(by_split["train"]) == 3
+        assert by_split["validation"] == selecting
+        one, two = (np.stack(t.loc[t["model"] == model.name, "said"].to_list()) for t in (said, found.predictions))
+        assert np.abs(one - two).max() > 1e-4, "trained on fewer persons"
+    splits = left.fitted.splits
+    fitted = cut[cut["person"].isin(splits.loc[splits["split"].isin(("train", "validation")), "person"])]
+    share = (fitted["label"] == "open").mean()
+    np.testing.assert_allclose(np.stack(said.query("model == 'majority'")["said"].to_list())[:, 1], share, atol=1e-6)
+
+    def never(*_: Any) -> None:
+        raise AssertionError("nothing is predicted again")
+
+    monkeypatch.setattr(tested, "predictions_of", never)
+    again = go(folder, **choices)
+    assert again.metrics == found.metrics
+    pd.testing.assert_frame_equal(again.predictions, found.predictions)

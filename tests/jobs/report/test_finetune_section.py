@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from eegfm.jobs.report.finetune_rows import difference_rows, finetune_rows, group_rows
+from eegfm.jobs.report.finetune_rows import difference_rows, finetune_rows, group_rows, share_rows
 from eegfm.jobs.report.finetune_section import finetune_section
 
 
@@ -74,6 +74,33 @@ def test_rows_of_differences_and_groups() -> None:
         isinstance(rows({**TASK, "paired_difference": {}, "groups": None}), pd.DataFrame)
         for rows in (difference_rows, group_rows)
     )
+
+
+def test_rows_of_shares() -> None:
+    shown = {
+        "scores": {
+            "finetuned": {"balanced_accuracy": score(0.6, sd=0.1)},
+            "<majority>": {"balanced_accuracy": score(None)},
+        }
+    }
+    shares = [
+        {"ratio": 0.01, "n_persons": [0, 1], "n_fitted_persons": [1, 1], "too_few": "no <training> person"},
+        {"ratio": 0.5, "n_persons": [3, 3], "n_fitted_persons": [5, 6], **shown},
+    ]
+    few, half = share_rows({**TASK, "label_efficiency": shares}).fillna("").to_dict("records")
+    assert (few["share of training persons"], few["trained on"], few["finetuned"]) == ("1%", "0 to 1", "")
+    assert few["why there is no score"] == "no <training> person"
+    assert (half["closed forms fitted to"], half["finetuned"]) == ("5 to 6", "0.600 ± 0.100")
+    assert (half["<majority>"], half["why there is no score"]) == ("not defined", "")
+    assert share_rows(TASK).empty
+    text = "".join(
+        finetune_section({"a.b": {**TASK, "label_efficiency": shares}}, {"label_efficiency": go.Figure()}, {})
+    )
+    assert "With a share of the training persons" in text
+    assert "no &lt;training&gt; person" in text
+    assert "label efficiency</h3>" not in text, "a figure without lines is left out"
+    drawn = {"label_efficiency": go.Figure(go.Scatter(y=[1]))}
+    assert "<h3>Finetune: label efficiency</h3>" in "".join(finetune_section({"a.b": TASK}, drawn, {}))
 
 
 def test_section() -> None:

@@ -176,6 +176,9 @@ def test_a_task_is_chosen_by_name(eyes: Checkpoint) -> None:
         finetuned(both, None)
     with pytest.raises(ConfigError, match=r"export\.task: 'eyes' is no task of the stored finetuning, hbn\.age"):
         finetuned(both, "eyes")
+    several = {"hbn.eyes": eyes, "hbn.eyes@fold_1": other}
+    assert finetuned(several, None) is eyes
+    assert finetuned(several, "hbn.eyes@fold_1") is other
 
 
 def test_a_head_of_other_weights_is_refused(eyes: Checkpoint) -> None:

@@ -76,24 +76,13 @@ class ScoredRuns:
         """
         counts = {"windows": len(self.windows.truths), "recordings": self.windows.n_recordings}
         return {
-            **{level: self._of_level(level) for level in LEVELS},
+            **{level: self.of_level(level) for level in LEVELS},
             **{f"n_{name}": n for name, n in counts.items()},
             "n_persons": self.windows.n_persons,
         }
 
-    @cached_property
-    def _draws(self) -> Floats:
-        return person_draws(self.windows.n_persons, n_resamples=self.n_bootstrap, seed=self.seed)
-
-    def _scores(self, level: Level, weights: Floats, names: Sequence[str]) -> dict[str, Floats]:
-        """(I, R) by name."""
-        if level not in self.tallies:
-            n_persons = self.windows.n_persons
-            self.tallies[level] = [tally(self.target, *at_level(run, level), n_persons) for run in self.runs]
-        by_run = [counted.scores(weights, names) for counted in self.tallies[level]]
-        return {name: np.stack([scores[name] for scores in by_run]) for name in names}
-
-    def _of_level(self, level: Level) -> dict[str, dict[str, Any]]:
+    def of_level(self, level: Level) -> dict[str, dict[str, Any]]:
+        """Return the scores of one level, as ``to_dict`` has them."""
         resampled = self.resampled(level)
         found: dict[str, dict[str, Any]] = {}
         for name, values in self.values(level).items():
@@ -106,6 +95,18 @@ class ScoredRuns:
             if name in resampled:
                 found[name]["interval_95"] = interval_of(resampled[name], self.windows.n_persons)
         return found
+
+    @cached_property
+    def _draws(self) -> Floats:
+        return person_draws(self.windows.n_persons, n_resamples=self.n_bootstrap, seed=self.seed)
+
+    def _scores(self, level: Level, weights: Floats, names: Sequence[str]) -> dict[str, Floats]:
+        """(I, R) by name."""
+        if level not in self.tallies:
+            n_persons = self.windows.n_persons
+            self.tallies[level] = [tally(self.target, *at_level(run, level), n_persons) for run in self.runs]
+        by_run = [counted.scores(weights, names) for counted in self.tallies[level]]
+        return {name: np.stack([scores[name] for scores in by_run]) for name in names}
 
 
 def interval_of(scores: Floats, n_persons: int) -> list[float | None]:

@@ -58,7 +58,7 @@ def check_ahead(
             refuse_without_layers(backbone.encoder, STRATEGY)
         for model in models:
             _check_model(model, spec, sorted(set(task.windows["n_samples"])))
-        _check_fits(task, divisions, params, start)
+        check_fits(task, divisions, params, start)
     except (CheckpointError, ConfigError, SplitError) as error:
         raise type(error)(f"task {task.key}: {error}") from error
 
@@ -90,8 +90,12 @@ def _check_model(model: Model, spec: SignalSpec, lengths: list[int]) -> None:
     build_head(asked.head, behind if len(lengths) == 1 else replace(behind, n_patches=None), params.seed)
 
 
-def _check_fits(task: AskedTask, divisions: Iterable[Division], params: FinetuneParams, start: Checkpoint) -> None:
-    """Look for closed forms whose choices cannot be made on the training persons of a division."""
+def check_fits(task: AskedTask, divisions: Iterable[Division], params: FinetuneParams, start: Checkpoint) -> None:
+    """Refuse closed forms whose choices cannot be made on the training persons of a division. See ``check_ahead``.
+
+    Raises:
+        SplitError: Training persons are too few to choose on.
+    """
     windows = with_channels_left(task.windows, {task.corpus: task.store}, partial(rereference_for, start.header))
     truths = checked_answers(windows, task.target, f"task {task.key}", to_learn=False)
     closed = params.closed(task.asked)

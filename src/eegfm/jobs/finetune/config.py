@@ -16,6 +16,7 @@ from eegfm.evaluation.config import (
     Neighbours,
     Penalties,
     Pooling,
+    Ratio,
 )
 from eegfm.heads.config import HeadConfig
 from eegfm.losses.config import ClassWeights, LossConfig
@@ -155,6 +156,10 @@ class FinetuneParams(TuningBase):
         untrained_seed: Seed of the first one; the others count up from it.
         n_bootstrap: Resamples of persons for each interval.
         bootstrap_seed: Seed of the resamples.
+        label_ratios: Shares of the training persons that all models are also trained on, for a curve of label
+            efficiency; none if empty. Those who select stay. A share of 1 is the run itself.
+        label_seed: Seed of the order of persons in which shares grow.
+        encoders: Finetuned encoders that are stored: of each fold and seed, or of the first ones alone.
         score_again: Score test windows anew that the same run has scored before. It counts as another look.
         allow_pretrained_persons: Also test persons and signals of the pretraining; the metrics list them.
         strategy: Which weights are trained, and when; or a closed form on frozen features.
@@ -181,6 +186,9 @@ class FinetuneParams(TuningBase):
     untrained_seed: NonNegativeInt = 1000
     n_bootstrap: int = Field(2000, ge=100)
     bootstrap_seed: NonNegativeInt = 0
+    label_ratios: tuple[Ratio, ...] = ()
+    label_seed: NonNegativeInt = 0
+    encoders: Literal["all", "first"] = "all"
     score_again: bool = False
     allow_pretrained_persons: bool = False
     accept_other_data: bool = False
@@ -194,6 +202,7 @@ class FinetuneParams(TuningBase):
         refuse_repeated([str(seed) for seed in self.seeds], "seed")
         if self.fit.is_trained:
             raise ValueError("fit.method is linear_probe, which is no closed form; choose ridge, logistic or knn")
+        refuse_repeated([f"{ratio:g}" for ratio in self.label_ratios], "share of persons in label_ratios")
         if self.fit.layers != "last":
             raise ValueError(
                 f"fit.layers is {self.fit.layers!r}, and controls take features of the last layer; leave fit.layers "
@@ -241,7 +250,8 @@ class FinetuneParams(TuningBase):
 
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result: all except those for the machine."""
+        shares = sorted(ratio for ratio in self.label_ratios if ratio < 1)
         without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
-        return self.model_dump(
-            mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size", "keep_runs"}
-        )
+        without |= {"resume", "start", "score_again", "predict_batch_size", "keep_runs", "encoders"}
+        without |= {"label_ratios", "label_seed"}
+        return self.model_dump(mode="json", exclude=without) | {"shares": [*shares, self.label_seed] if shares else []}

@@ -1,7 +1,7 @@
 """Finetune an encoder on tasks, and score it once on persons that nobody has trained on, beside its controls."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.ledger import Ledger
-from eegfm.jobs.finetune.audit import Audit
 from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.efficiency import label_efficiency
+from eegfm.jobs.finetune.encoders import encoders_of
 from eegfm.jobs.finetune.finished import remove_old
-from eegfm.jobs.finetune.planned import PlannedTask, planned_tasks
+from eegfm.jobs.finetune.planned import PlannedTask, Training, planned_tasks
 from eegfm.jobs.finetune.protocol import describe_protocol
-from eegfm.jobs.finetune.said import Said
 from eegfm.jobs.finetune.scores import score_models
-from eegfm.jobs.finetune.tested import Trained, say
+from eegfm.jobs.finetune.tested import Answered, Trained, say
 from eegfm.jobs.finetune.trained import FINETUNED, train
 from eegfm.jobs.finetune.values import losses_of_test, values_of
 from eegfm.store.reader import SignalStore
@@ -31,8 +31,9 @@ class FinetuneResult:
     """Hold the outcome of a finetuning.
 
     Args:
-        encoders: By ``corpus.task``, the finetuned encoder with its head; of a cross-validation, that of the first
-            fold and seed. None for a closed form, which leaves the encoder as it is.
+        encoders: By ``corpus.task``, the finetuned encoder with its head, that of the first fold and seed; the others
+            by name of task, fold and seed, see ``eegfm.jobs.finetune.encoders``. None for a closed form, which leaves
+            the encoder as it is.
         metrics: By ``corpus.task``, scores of all models, differences, protocol; JSON-ready.
         predictions: One row per task, model, initialisation and test window.
         history: One row per task, model, seed, division and epoch, with the ``monitor`` of the training.
@@ -75,13 +76,13 @@ def finetune(
     own: set[str] = set()
     for planned in planned_tasks(params, start, stores, windows, cuts, splits):
         key = planned.task.key
-        trained = [Trained(*one, train(one.model, runs)) for one in planned.trainings]
-        own |= {one.result.run_directory.name for one in trained}
-        said, audits, n_looks_before = say(planned, trained, runs, Ledger(ledger))
-        if trained[0].model.name == FINETUNED:
-            done.encoders[key] = trained[0].result.checkpoint
-        done.metrics[key] = _metrics(planned, trained, said, audits, n_looks_before)
-        tables.append(said.table(key))
+        trained = _trained(planned.trainings, runs)
+        shares = {share.ratio: _trained(share.trainings, runs) for share in planned.shares if share.trainings}
+        own |= {one.result.run_directory.name for found in (trained, *shares.values()) for one in found}
+        answered = say(planned, trained, shares, runs, Ledger(ledger))
+        done.encoders |= encoders_of(planned, trained)
+        done.metrics[key] = _metrics(planned, trained, answered)
+        tables.append(answered.said.table(key))
         histories += [_history(key, one) for one in trained]
         _log(key, done.metrics[key])
     done.predictions, done.history = (pd.concat(parts, ignore_index=True) for parts in (tables, histories))
@@ -89,18 +90,23 @@ def finetune(
     return done
 
 
-def _metrics(
-    planned: PlannedTask, trained: list[Trained], said: Said, audits: Mapping[str, Audit], n_looks_before: int
-) -> dict[str, Any]:
+def _trained(trainings: Sequence[Training], runs: Path) -> list[Trained]:
+    return [Trained(*one, train(one.model, runs)) for one in trainings]
+
+
+def _metrics(planned: PlannedTask, trained: list[Trained], answered: Answered) -> dict[str, Any]:
     """Return scores of all models of a task, audits, plain values and the protocol."""
+    said = answered.said
     scores = score_models(said, planned.params)
-    for name, audit in audits.items():
+    efficiency = label_efficiency(planned, answered.shares, scores)
+    for name, audit in answered.audits.items():
         scores["models"][name]["identity"] = audit
     of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
     return {
         **scores,
         "values": values_of(of_trainings, scores["models"], losses_of_test(said, _headers(trained))),
-        "protocol": describe_protocol(planned, said, n_looks_before),
+        **({"label_efficiency": efficiency} if efficiency else {}),
+        "protocol": describe_protocol(planned, said, answered.n_looks_before),
     }
 
 

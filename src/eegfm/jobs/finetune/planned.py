@@ -1,17 +1,20 @@
 """Plan all that a finetuning is going to do for a task, before the first training."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.jobs.finetune.ahead import check_ahead
+from eegfm.errors import SplitError
+from eegfm.jobs.finetune.ahead import check_ahead, check_fits
 from eegfm.jobs.finetune.asked import AskedTask, asked_tasks, divisions_of
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import TestWindows
+from eegfm.jobs.finetune.shares import Thinned, thinned
 from eegfm.jobs.finetune.trained import Model, models_of
 from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
@@ -20,6 +23,8 @@ from eegfm.splits.leakage import SplitTable
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
 
+logger = logging.getLogger(__name__)
+
 
 class Training(NamedTuple):
     """Name a training that is to be done."""
@@ -27,6 +32,23 @@ class Training(NamedTuple):
     model: Model
     division: Division
     seed: int
+
+
+@dataclass(frozen=True)
+class PlannedShare:
+    """Hold a share of the training persons that all models are trained on.
+
+    Args:
+        ratio: The share; 1 is the run itself, which is not trained again.
+        thinned: By division, who is left.
+        trainings: The trainings on them, division by division and seed by seed.
+        too_few: Says why there are none, where persons are too few.
+    """
+
+    ratio: float
+    thinned: list[Thinned]
+    trainings: list[Training]
+    too_few: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,7 @@ class PlannedTask:
         trainings: All trainings, division by division and seed by seed.
         params: All choices.
         start: The encoder.
+        shares: Shares of the training persons, the smallest first; see ``FinetuneParams.label_ratios``.
     """
 
     task: AskedTask
@@ -50,6 +73,7 @@ class PlannedTask:
     trainings: list[Training]
     params: FinetuneParams
     start: Checkpoint
+    shares: tuple[PlannedShare, ...] = ()
 
 
 def planned_tasks(
@@ -77,7 +101,26 @@ def planned_tasks(
     for one in planned:
         models = {training.model.name: training.model for training in one.trainings}
         check_ahead(one.task, one.divisions, models.values(), params, start)
-    return planned
+    # Shares come last: what is refused of a share is then due to the share.
+    return [replace(one, shares=tuple(_share(one, ratio) for ratio in sorted(params.label_ratios))) for one in planned]
+
+
+def _share(planned: PlannedTask, ratio: float) -> PlannedShare:
+    """Plan the trainings on a share of the training persons; that they are too few is no error."""
+    task, params, start = planned.task, planned.params, planned.start
+    left = [thinned(task, division, ratio, params.label_seed) for division in planned.divisions]
+    if ratio == 1:
+        return PlannedShare(ratio, left, [])
+    try:
+        if not all(one.n_persons for one in left):
+            raise SplitError(f"task {task.key}: no training person in a division; take a larger share, or more persons")
+        check_fits(task, [one.fitted for one in left], params, start)
+        trainings = [made for one in left for made in _trainings(one.task, [one.division], params, start)]
+    except SplitError as error:
+        logger.warning("%s: no scores with %g of the training persons: %s", task.key, ratio, error)
+        return PlannedShare(ratio, left, [], str(error))
+    logger.info("%s: %d trainings more, with %g of the training persons", task.key, len(trainings), ratio)
+    return PlannedShare(ratio, left, trainings)
 
 
 def _trainings(task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint) -> list[Training]:

@@ -8,6 +8,7 @@ from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.finetune.audit import order_of_label
 from eegfm.jobs.finetune.controls import pooling_of
 from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.encoders import described_encoders
 from eegfm.jobs.finetune.planned import PlannedTask
 from eegfm.jobs.finetune.said import Said
 from eegfm.splits.leakage import SplitTable
@@ -32,6 +33,7 @@ def describe_protocol(planned: PlannedTask, said: Said, n_looks_before: int) -> 
         "target": {**said.target._asdict()},
         "evaluation": "cross_validation" if divisions[0].is_fold else "split",
         "divisions": {one.name: _counts(one, said) for one in divisions},
+        "encoders": described_encoders(planned),
         **_choices(planned),
         "n_looks_before": n_looks_before,
         **order_of_label(said),
@@ -57,6 +59,7 @@ def _choices(planned: PlannedTask) -> dict[str, Any]:
         "fit": params.fit.model_dump(mode="json") | {"pooling": pooling},
         "control_optimizer": params.control_optimizer.model_dump(mode="json"),
         "controls_fitted_on": "training and selecting persons",
+        **({"label_seed": params.label_seed} if params.label_ratios else {}),
     }
 
 

@@ -29,7 +29,7 @@ def score_models(said: Said, params: FinetuneParams) -> dict[str, Any]:
         models are compared by: that of persons where every person has one answer. ``paired_difference`` by the name of
         the other model, positive in favour of the finetuned one.
     """
-    runs = {name: ScoredRuns(_predictions(said, name), **_drawn(params)) for name in said.by_model}
+    runs = {name: scored_runs(said, name, params) for name in said.by_model}
     level, metric = level_of(said), primary_metric(said.target)
     compared = {name: compare_runs(runs[FINETUNED], other) for name, other in runs.items() if name != FINETUNED}
     return {
@@ -40,6 +40,11 @@ def score_models(said: Said, params: FinetuneParams) -> dict[str, Any]:
             name: {**found[level][metric], "per_person": found["per_person"]} for name, found in compared.items()
         },
     }
+
+
+def scored_runs(said: Said, model: str, params: FinetuneParams) -> ScoredRuns:
+    """Return the scores of all seeds or initialisations of a model."""
+    return ScoredRuns(_predictions(said, model), n_bootstrap=params.n_bootstrap, seed=params.bootstrap_seed)
 
 
 def level_of(said: Said) -> Level:
@@ -74,7 +79,3 @@ def _predictions(said: Said, model: str) -> list[ScoredPredictions]:
     return [
         ScoredPredictions(said.target, answers, said.truths, starts=starts, **names) for answers in said.runs(model)
     ]
-
-
-def _drawn(params: FinetuneParams) -> dict[str, int]:
-    return {"n_bootstrap": params.n_bootstrap, "seed": params.bootstrap_seed}

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from eegfm.jobs.finetune.asked import STEP
 from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, transductive_gaps
 from eegfm.jobs.finetune.controls import Controls, pooling_of
 from eegfm.jobs.finetune.divisions import Division
-from eegfm.jobs.finetune.planned import PlannedTask
+from eegfm.jobs.finetune.planned import PlannedShare, PlannedTask
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.scores import level_of
 from eegfm.jobs.finetune.trained import Model, predictions_of
@@ -44,40 +45,66 @@ class Trained:
     result: PretrainResult
 
 
-def say(planned: PlannedTask, trained: list[Trained], runs: Path, ledger: Ledger) -> tuple[Said, dict[str, Audit], int]:
+@dataclass(frozen=True)
+class Answered:
+    """Hold everything that was said of the test windows of a task.
+
+    Args:
+        said: By the models of the run.
+        shares: By share below 1, by models of some of the training persons.
+        audits: By model, what the features behind its answers tell of persons.
+        n_looks_before: How often these test persons were scored before.
+    """
+
+    said: Said
+    shares: dict[float, Said]
+    audits: dict[str, Audit]
+    n_looks_before: int
+
+
+def say(
+    planned: PlannedTask,
+    trained: Sequence[Trained],
+    shares: Mapping[float, Sequence[Trained]],
+    runs: Path,
+    ledger: Ledger,
+) -> Answered:
     """Let all models answer the test windows, once; what the same run has said before is read again.
 
     Args:
         planned: The task.
         trained: Its trained models.
+        shares: Those of shares below 1 of the training persons. All together are one look.
         runs: Folder of the trainings; answers are kept beside them.
         ledger: Book of looks at test sets.
-
-    Returns:
-        The answers, audits of the features behind them by model, and how often these test persons were scored before.
     """
     task, again = planned.task, planned.params.score_again
     planned = replace(
         planned, tests={name: _usable(test, task.store, planned.start) for name, test in planned.tests.items()}
     )
     windows = pd.concat([test.windows for test in planned.tests.values()])
-    run = _name_of(planned, trained)
+    run = _name_of(planned, [*trained, *(one for ratio in sorted(shares) for one in shares[ratio])])
     n_before = ledger.look(asked_persons(windows), run, STEP, task.key, again=again)
     file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
     if file.exists() and not again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
         audits = json.loads(audit_file.read_text(encoding="utf-8"))
-        return Said.of_table(task.target, planned.tests, pd.read_parquet(file)), audits, n_before
-    said, audits = _answered(planned, trained)
+        tables = {float(str(ratio)): rows for ratio, rows in pd.read_parquet(file).groupby("ratio", sort=False)}
+        found = {ratio: Said.of_table(task.target, planned.tests, rows) for ratio, rows in tables.items()}
+        return Answered(found.pop(1.0), found, audits, n_before)
+    said, audits, of_shares = _answered(planned, trained, shares)
     file.parent.mkdir(parents=True, exist_ok=True)
     # The answers come last: where they are, the audits are.
     write_atomically(audit_file, json.dumps(audits, indent=1, allow_nan=False).encode())
-    write_atomically(file, said.table(task.key).to_parquet())
-    return said, audits, n_before
+    tables = {ratio: found.table(task.key).assign(ratio=ratio) for ratio, found in ({1.0: said} | of_shares).items()}
+    write_atomically(file, pd.concat(tables.values(), ignore_index=True).to_parquet())
+    return Answered(said, of_shares, audits, n_before)
 
 
-def _answered(planned: PlannedTask, trained: list[Trained]) -> tuple[Said, dict[str, Audit]]:
-    """Return what trained models and controls say, and the audits of their features."""
+def _answered(
+    planned: PlannedTask, trained: Sequence[Trained], shares: Mapping[float, Sequence[Trained]]
+) -> tuple[Said, dict[str, Audit], dict[float, Said]]:
+    """Return what trained models and controls say, the audits of their features, and what those of shares say."""
     task, tests, params = planned.task, planned.tests, planned.params
     said, found = Said(task.target, tests), defaultdict(list)
     pooling = pooling_of(task.windows, params.fit)
@@ -98,7 +125,21 @@ def _answered(planned: PlannedTask, trained: list[Trained]) -> tuple[Said, dict[
     audits = mean_audits(found)
     for name, gap in ({} if zscored is None else transductive_gaps(said, zscored)).items():
         audits[name]["transductive_gap"] = gap
-    return said, audits
+    chosen = [share for share in planned.shares if share.ratio in shares]
+    return said, audits, {one.ratio: _said_with(planned, one, shares[one.ratio], controls) for one in chosen}
+
+
+def _said_with(planned: PlannedTask, share: PlannedShare, trained: Sequence[Trained], controls: Controls) -> Said:
+    """Return what models and controls of some of the training persons say."""
+    task, params = planned.task, planned.params
+    said, pooling = Said(task.target, planned.tests), pooling_of(task.windows, params.fit)
+    for one in trained:
+        test = planned.tests[one.division.name]
+        predictions = predictions_of(one.result.checkpoint, test, task.store, params, pooling)
+        said.add(one.model.name, one.seed, one.division.name, predictions.said)
+    for left in share.thinned:
+        controls.add_to(said, left.fitted)
+    return said
 
 
 def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:
@@ -109,7 +150,7 @@ def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWin
     return TestWindows(kept.drop(columns="place").reset_index(drop=True), test.truths[kept["place"].to_numpy()])
 
 
-def _name_of(planned: PlannedTask, trained: list[Trained]) -> str:
+def _name_of(planned: PlannedTask, trained: Sequence[Trained]) -> str:
     """Return a name of all that decides what is said: start, trainings, test windows and their signals, code."""
     task, tests = planned.task, planned.tests
     windows = pd.concat([test.windows for test in tests.values()])

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.metrics.names import CLASS_METRICS, NUMBER_METRICS
+from eegfm.plots.text import counted
 
 _LEVELS = ("window", "recording", "person")
 _NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "ece": "ECE", "r2": "R2", "mse": "MSE", "mae": "MAE", "rmse": "RMSE"}
@@ -67,6 +68,24 @@ def group_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
             for model, scores in found["models"].items():
                 row[f"{model}: {_said(compared)}"] = f"{_value(scores[compared])} ({_interval(scores[compared])})"
             rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def share_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Return each share of the training persons with the score of each model; no rows where metrics hold none.
+
+    Args:
+        metrics: Metrics of one task.
+    """
+    compared, rows = metrics["compared_by"], []
+    for found in metrics.get("label_efficiency", ()):
+        row = {"share of training persons": f"{found['ratio']:.0%}"}
+        row |= {
+            "trained on": counted(*found["n_persons"]),
+            "closed forms fitted to": counted(*found["n_fitted_persons"]),
+        }
+        row |= {model: _value(scores[compared]) for model, scores in found.get("scores", {}).items()}
+        rows.append(row | ({"why there is no score": found["too_few"]} if "too_few" in found else {}))
     return pd.DataFrame(rows)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from eegfm.jobs.report.finetune_rows import difference_rows, finetune_rows, group_rows
+from eegfm.jobs.report.finetune_rows import difference_rows, finetune_rows, group_rows, share_rows
 from eegfm.jobs.report.html_tables import html_table, protocols_table
 from eegfm.jobs.report.probe_rows import identity_rows
 from eegfm.plots.finetuning.models import protocol_words
 from eegfm.printable import printable
+
+_SHARES = "label_efficiency"
 
 
 def finetune_section(
@@ -27,6 +29,8 @@ def finetune_section(
     for task, found in metrics.items():
         parts += _about_task(task, found, encoders)
     for what, figure in figures.items():
+        if what == _SHARES and not figure.data:
+            continue  # it is off, or the tables say why there is none
         heading = html.escape(f"Finetune: {what.replace('_', ' ')}")
         parts += [f"<h3>{heading}</h3>", figure.to_html(full_html=False, include_plotlyjs=False)]
     protocols = {task: _flat(found["protocol"]) for task, found in metrics.items()}
@@ -38,13 +42,15 @@ def _about_task(task: str, found: Mapping[str, Any], encoders: Mapping[str, str]
     parts = [f"<h3>Finetuning: {html.escape(printable(task))}</h3>", f"<p>Evaluation: {words}.</p>"]
     parts += _other_start(found["protocol"].get("start") or {}, encoders)
     parts.append(html_table(finetune_rows(found)))
-    differences, groups = difference_rows(found), group_rows(found)
+    differences, groups, shares = difference_rows(found), group_rows(found), share_rows(found)
     if len(differences):
         level, metric = (html.escape(str(found[name]).replace("_", " ")) for name in ("level", "compared_by"))
         parts += [f"<p>Paired differences of {metric}, level {level}:</p>", html_table(differences)]
     audits = {model: scores["identity"] for model, scores in found["models"].items() if "identity" in scores}
     if audits:
         parts += ["<p>What features tell of persons:</p>", html_table(identity_rows(audits))]
+    if len(shares):
+        parts += ["<p>With a share of the training persons:</p>", html_table(shares)]
     if len(groups):
         fewest = found["groups"]["fewest_persons"]
         parts += [f"<p>By group; groups below {fewest} persons have no score:</p>", html_table(groups)]

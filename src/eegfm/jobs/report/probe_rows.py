@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.evaluation.summary import OF_MEANS
+from eegfm.plots.text import counted
 
 _COMPARED = ("balanced_accuracy", "top1", "r2")
 _NAMES = {
@@ -67,9 +68,7 @@ def efficiency_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     """
     rows = []
     for found in metrics.get("label_efficiency", ()):
-        fewest, most = found["n_persons"]
-        counted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-        row = {"share of training persons": f"{found['ratio']:.0%}", "persons": counted}
+        row = {"share of training persons": f"{found['ratio']:.0%}", "persons": counted(*found["n_persons"])}
         rows.append(row | {kind: _first(block) for kind, block in found.get("scores", {}).items()})
         if "too_few" in found:
             rows[-1]["why there is no score"] = found["too_few"]

@@ -116,7 +116,8 @@ class ExportParams(StrictModel):
             (encoder.pt2), ``onnx`` (encoder.onnx, extra ``export``). The default needs no extra.
         montage: Montage of the input, by its name in the checkpoint; needed if there are several.
         task: Task whose finetuned encoder the pipeline ``finetune_export`` takes, such as ``hbn.eyes``; needed if
-            several are stored. Exports of phases do not read it.
+            several are stored. A name such as ``hbn.eyes@fold_1`` is that of another fold or seed than the first.
+            Exports of phases do not read it.
         accept_other_code: Export an encoder that was made by other code than the present code.
     """
 

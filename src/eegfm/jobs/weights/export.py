@@ -21,6 +21,8 @@ from eegfm.jobs.weights.whole_folder import whole_folder
 
 logger = logging.getLogger(__name__)
 
+OF_A_TRAINING = "@"
+"""Stands between a task and the fold and seed of its training, in names of finetuned encoders."""
 _FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, TORCH_FILE)
 
 
@@ -66,13 +68,14 @@ def finetuned(encoders: Mapping[str, Checkpoint], task: str | None) -> Checkpoin
     """Choose the encoder of a task.
 
     Args:
-        encoders: By ``corpus.task``, what a finetuning has stored.
+        encoders: By ``corpus.task``, what a finetuning has stored. Names with ``OF_A_TRAINING`` are of other folds or
+            seeds of a task, and are taken only if they are asked for.
         task: Name of one of them; needed where there are several.
 
     Raises:
         ConfigError: There is no such task, or none is named and there are several.
     """
-    names = sorted(encoders)
+    names = sorted(name for name in encoders if OF_A_TRAINING not in name)
     if task is None and len(names) == 1:
         return encoders[names[0]]
     if task is not None and task in encoders:

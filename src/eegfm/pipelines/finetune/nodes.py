@@ -34,6 +34,7 @@ def finetune_encoder(
         "predictions": done.predictions,
         "history": figures.learning_curves(done.history),
         "comparison": figures.finetuning_figure(metrics),
+        "label_efficiency": figures.label_efficiency_figure(metrics),
         "groups": figures.groups_figure(metrics),
         "roc": figures.roc_figure(metrics, done.predictions),
         "precision_recall": figures.precision_recall_figure(metrics, done.predictions),

@@ -12,7 +12,10 @@ from eegfm.training.phases import FINETUNE
 from eegfm.windows.config import WindowParams
 
 _OF_CORPUS = ("signals", "windows", "recordings")
-FIGURES = ("history", "comparison", "groups", "roc", "precision_recall", "confusion", "calibration", "scatter")
+FIGURES = (
+    *("history", "comparison", "label_efficiency", "groups"),
+    *("roc", "precision_recall", "confusion", "calibration", "scatter"),
+)
 """Entries of its figures."""
 
 

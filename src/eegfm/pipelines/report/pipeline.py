@@ -9,7 +9,10 @@ from eegfm.pipelines.report.nodes import compare_probes, write_report
 OF_A_PROBE = ("metrics", "comparison", "label_efficiency")
 """Entries of a probe on the page."""
 
-OF_A_FINETUNING = ("comparison", "groups", "roc", "precision_recall", "confusion", "calibration", "scatter", "history")
+OF_A_FINETUNING = (
+    *("comparison", "label_efficiency", "groups"),
+    *("roc", "precision_recall", "confusion", "calibration", "scatter", "history"),
+)
 """Figures of a finetuning, in their order on the page."""
 PHASES = "phases"
 """Name of the comparison of phases, among catalog entries."""
