@@ -131,7 +131,7 @@ def scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
             "level": level,
             "metric": metric,
             "models": {name: {m: v[m] for m in (metric, "pearson") if m in v} for name, v in at.items()},
-            "of_windows": {name: model["window"][metric] for name, model in task["models"].items()},
+            "of_recordings": {name: model["recording"][metric] for name, model in task["models"].items()},
             "difference": {name: _without_persons(one) for name, one in task["paired_difference"].items()},
             "identity": {name: model["identity"] for name, model in task["models"].items() if "identity" in model},
             "n": {k: task["protocol"][k] for k in ("n_looks_before", "divisions") if k in task["protocol"]},
@@ -140,31 +140,35 @@ def scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rows(key: str, found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: strategies, controls of the first one, and what can be reached."""
+    """Yield the lines of a Markdown table: strategies, controls of the first one, and what can be reached.
+
+    Recordings have a score of their own where windows are compared: probabilities are averaged over the windows of a
+    recording that have one true class.
+    """
     runs = {name: one["tasks"][key] for name, one in found["runs"].items()}
     first = next(iter(runs.values()))
     metric, best = first["metric"], found["best"].get(key)
+    has_recordings = first["level"] == "window" and metric != "r2"
+    heads = ["model", f"{metric} (95 %)", "above log band power (95 %)"]
+    heads += ["of recordings (95 %)"] * has_recordings + ["of what can be reached"] * bool(best)
     yield f"{metric} of {first['level']}s; differences are those to log band power"
-    yield f"| model | {metric} (95 %) | above log band power (95 %) |{' of what can be reached |' if best else ''}"
-    yield f"|---|---|---|{'---|' if best else ''}"
-    for name, task in runs.items():
-        difference = task["difference"].get("band_power")
-        yield _row(name, task["models"]["finetuned"][metric], difference, metric, best)
-    for name in CONTROLS:
-        if name in first["models"]:
-            yield _row(name, first["models"][name][metric], None, metric, best)
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    models = [(name, task, "finetuned") for name, task in runs.items()]
+    models += [(name, first, name) for name in CONTROLS if name in first["models"]]
+    for name, task, model in models:
+        value = task["models"][model][metric]
+        difference = task["difference"].get("band_power") if model == "finetuned" else None
+        cells = [name, _with_interval(value), _with_interval(difference) if difference else ""]
+        if has_recordings:
+            cells.append(_with_interval(task["of_recordings"][model]))
+        if best:
+            cells.append(f"{100 * (value['value'] - _CHANCE[metric]) / (best[metric] - _CHANCE[metric]):.0f} %")
+        yield f"| {' | '.join(cells)} |"
     if best:
-        yield f"| best possible | {best[metric]:.3f} | | |"
+        yield f"| best possible | {best[metric]:.3f} |{' |' * (len(heads) - 2)}"
     if SHUFFLED in runs:
         yield f"Shuffled: {_chance_sentence(runs[SHUFFLED])}"
-
-
-def _row(name: str, score: Mapping[str, Any], difference: Any, metric: str, best: Any) -> str:
-    cells = [name, _with_interval(score), _with_interval(difference) if difference else ""]
-    if best:
-        chance = _CHANCE[metric]
-        cells.append(f"{100 * (score['value'] - chance) / (best[metric] - chance):.0f} %")
-    return f"| {' | '.join(cells)} |"
 
 
 def _with_interval(block: Mapping[str, Any]) -> str:
