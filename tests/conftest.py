@@ -22,6 +22,10 @@ from pathlib import Path
 import pytest
 
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
+import remembered
+
+remembered.remember()
+
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
 from warm_process import TORCH, WarmProcess
 
