@@ -1,4 +1,4 @@
-"""What tests, and programs that they fork, need not compute again: files of a configuration, packages of this machine."""
+"""What tests and their programs need not compute again: files of a configuration, packages of this machine."""
 
 import importlib.metadata
 import io
@@ -20,7 +20,9 @@ def _loaded(text: str) -> bytes:
 
 
 def _load_once(file: str | Path | io.TextIOBase) -> Any:
-    return pickle.loads(_loaded(file.read())) if isinstance(file, io.StringIO) else _load(file)  # type: ignore[arg-type]
+    if not isinstance(file, io.StringIO):
+        return _load(file)  # type: ignore[arg-type]
+    return pickle.loads(_loaded(file.read()))  # noqa: S301 - bytes of this process
 
 
 def remember() -> None:

@@ -60,7 +60,7 @@ def _end_with(work: Callable[[], None]) -> None:
     try:
         work()
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the process ends, and says of what
         sys.excepthook(*sys.exc_info())
     sys.stderr.flush()
     os._exit(code)

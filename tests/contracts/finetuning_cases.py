@@ -111,7 +111,7 @@ class Case(NamedTuple):
 
     @property
     def covered(self) -> set[tuple[str, str]]:
-        """The pairs that the default covers: families in place of encoders; for strategies, a head is its name alone."""
+        """Pairs that the default covers: families in place of encoders; to a strategy, a head is its name alone."""
         strategy, encoder, head, kind = self
         family = FAMILIES.get(encoder, "a row for each channel")
         apart = encoder if strategy in OF_LAYERS else family
