@@ -15,6 +15,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# No test loses power: 5 ms of waiting for the disk show nothing. Tests that watch this call put their own in its place.
+os.fsync = lambda descriptor: None  # type: ignore[assignment]
+
 # ruff: noqa: E402
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +25,10 @@ from pathlib import Path
 import pytest
 
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
+import remembered
+
+remembered.remember()
+
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
 from warm_process import TORCH, WarmProcess
 

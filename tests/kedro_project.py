@@ -21,7 +21,11 @@ HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 """Packages that cost seconds to import and that no check before a run needs."""
 
 _LIGHT = """
-import inspect, pathlib
+import inspect, io, pathlib, sys
+sys.path.insert(0, "tests")
+import remembered
+sys.path.remove("tests")
+remembered.remember()
 from kedro.framework.cli.cli import main
 import kedro.framework.cli.project, kedro.framework.session.store, kedro.runner
 import fsspec.implementations.local, pandas, plotly.graph_objects, pyarrow.parquet, xxhash
@@ -29,12 +33,14 @@ import eegfm.cli, eegfm.io.figure, eegfm.io.metrics, eegfm.io.table, eegfm.jobs.
 import eegfm.pipeline_registry, eegfm.project.hooks
 import eegfm.project.choices, eegfm.project.command, eegfm.project.config_loader, eegfm.project.console
 import eegfm.project.context, eegfm.project.ending, eegfm.project.os_errors, eegfm.project.streams
+import eegfm.project.yaml_files
 import kedro_telemetry.plugin, kedro_viz.launchers.cli.main
 import kedro_viz.integrations.kedro.hooks, kedro_viz.integrations.kedro.run_hooks
 from omegaconf import OmegaConf
 plotly.graph_objects.Figure
-for path in pathlib.Path("conf/base").glob("*.yml"):
-    OmegaConf.load(path)  # its grammar learns while it reads
+for path in pathlib.Path("conf").rglob("*.yml"):
+    OmegaConf.load(io.StringIO(path.read_text()))  # its grammar learns while it reads
+    eegfm.project.yaml_files.check_file(str(path), path.read_bytes())
 inspect.stack()  # Kedro's settings look there for files of all modules
 """
 """Imports of every command before it trains: most of the time that a failing one takes."""

@@ -69,6 +69,14 @@ ENCODERS: dict[str, EncoderConfig] = {
 WINDOWS = ("eegnet", "eegnex", "braindecode")
 """Encoders that give one vector for a whole window."""
 _NO_ROWS = ("luna", "femba", *WINDOWS)
+FAMILIES = {
+    "patch_transformer-register": "has a summary",
+    "luna": "one row of patches", "femba": "one row of patches",
+    "eegnet": "one vector", "eegnex": "one vector", "braindecode": "needs packages",
+}  # fmt: skip
+"""Families of encoders: heads and most strategies see nothing else of one. The others have a row for each channel."""
+OF_LAYERS = ("gradual-blocks", "layer_decay", "lora")
+"""Strategies that take an encoder apart: they are combined with each encoder, not with each family."""
 REFUSED: dict[tuple[str, str], str] = {
     **{("per_channel", kind): "answers tasks of kind multilabel, multioutput" for kind in KINDS if "multi" not in kind},
     ("per_channel", "multiclass"): "answers tasks of kind multilabel, multioutput",
@@ -102,6 +110,17 @@ class Case(NamedTuple):
         }
 
     @property
+    def covered(self) -> set[tuple[str, str]]:
+        """Pairs that the default covers: families in place of encoders; to a strategy, a head is its name alone."""
+        strategy, encoder, head, kind = self
+        family = FAMILIES.get(encoder, "a row for each channel")
+        apart = encoder if strategy in OF_LAYERS else family
+        return {
+            *((strategy, other) for other in (apart, f"head {HEADS[head]['name']}", kind)),
+            *((family, head), (family, kind), (head, kind), (encoder, "trained")),
+        }
+
+    @property
     def refused(self) -> str | None:
         """What the message says, for a case that cannot work."""
         found = [REFUSED[pair] for pair in sorted(self.pairs & REFUSED.keys())]
@@ -116,18 +135,15 @@ def all_cases(strategies: Mapping[str, Any] = STRATEGIES) -> Iterator[Case]:
 
 
 def covering() -> list[Case]:
-    """A few cases that hold every pair that works: for each strategy and encoder, the most pairs that are left."""
-    cases = list(all_cases())
-    left = set().union(*(case.pairs for case in cases))
-    by_first: dict[tuple[str, str], list[Case]] = {}
-    for case in cases:
-        by_first.setdefault(case[:2], []).append(case)
-    chosen = []
-    for candidates in by_first.values():
-        chosen.append(max(candidates, key=lambda case: len(case.pairs & left)))
-        left -= chosen[-1].pairs
+    """A few cases that cover every pair that works: always the case with most of the pairs that are left."""
+    covered = {case: case.covered for case in all_cases()}
+    holding: dict[tuple[str, str], list[Case]] = {}
+    for case, pairs in covered.items():
+        for pair in pairs:
+            holding.setdefault(pair, []).append(case)
+    left, chosen = set(holding), []
     while left:
-        pair = min(left)
-        chosen.append(max((c for c in cases if pair in c.pairs), key=lambda case: len(case.pairs & left)))
-        left -= chosen[-1].pairs
+        rarest = min(left, key=lambda pair: (len(holding[pair]), pair))
+        chosen.append(max(holding[rarest], key=lambda case: len(covered[case] & left)))
+        left -= covered[chosen[-1]]
     return chosen

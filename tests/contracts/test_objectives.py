@@ -70,7 +70,7 @@ def fitted(objective: Objective, batch: WindowBatch) -> float:
     """Loss after some steps on one batch."""
     objective.setup([batch], context())
     optimizer = torch.optim.AdamW(objective.parameters(), lr=3e-3)
-    for step in range(60):
+    for step in range(30):
         loss = objective(batch, context(step))[0]
         optimizer.zero_grad()
         loss.backward()

@@ -1,7 +1,7 @@
 """Corpora with the faults that published ones have: none may be silently wrong, none may end in a traceback.
 
 Each variant is made from its number alone: a small corpus of known truth, and one to four edits.
-``EEGFM_VARIANTS=1000`` runs as many in place of 30; ``EEGFM_VARIANT=17`` runs the one with this number.
+``EEGFM_VARIANTS=1000`` runs as many in place of 20; ``EEGFM_VARIANT=17`` runs the one with this number.
 """
 
 import os
@@ -18,7 +18,7 @@ from fuzz.variant_oracle import Outcome, Verdict, judge
 from fuzz.variant_trial import run
 from fuzz.variant_truth import draw_truth
 
-N_VARIANTS = int(os.environ.get("EEGFM_VARIANTS", "30"))
+N_VARIANTS = int(os.environ.get("EEGFM_VARIANTS", "20"))
 ONLY = os.environ.get("EEGFM_VARIANT")
 WORDS = ("right", "said", "silently wrong", "traceback")
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from trained_ranks import NAMES, train_cases
 from two_corpora import write_two_corpora
 from warm_process import WarmProcess
 
-# Each process is forked from one that has imported torch; what torch.distributed.run would tell it is told here.
+# Each process is forked from one that has imported torch.
 TRAIN = """
-import json, os, signal, sys
+import json, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np
@@ -31,6 +30,7 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.logs import reconstructions
 from eegfm.training.ranks import gathered, share_gradients
 from person_tables import with_movies
+from trained_ranks import fork_ranks
 from two_corpora import read_two_corpora
 
 # Images are no part of what is compared, and would take a third of the time.
@@ -64,34 +64,12 @@ def exchange(rank):
 cases = json.loads((folder / "params.json").read_text())
 for params in cases.values():
     training_code(PretrainParams.model_validate(params))  # the code is parsed here, once for all
-children = []
-for case, (name, params) in enumerate(cases.items()):
-    for rank, n_ranks in ((0, 1), (0, 2), (1, 2)):
-        children.append(os.fork())
-        if not children[-1]:
-            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1",
-                           "WORLD_SIZE": str(n_ranks), "LOCAL_WORLD_SIZE": str(n_ranks),
-                           "MASTER_PORT": ports[case], "TORCHELASTIC_RUN_ID": "test", "GLOO_SOCKET_IFNAME": "lo"}
-            code = 1
-            try:
-                train(name, params, rank, n_ranks)
-                code = 0
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-            sys.stderr.flush()
-            os._exit(code)
-while children:
-    child, status = os.wait()
-    children.remove(child)
-    if status:
-        for other in children:  # who may wait for the one that failed
-            os.kill(other, signal.SIGKILL)
-        sys.exit(abs(os.waitstatus_to_exitcode(status)))
+fork_ranks(dict(zip(cases, ports, strict=True)), lambda case, *place: train(case, cases[case], *place))
 """
 SMALL = {
     "encoder": {"name": "patch_transformer", "d_model": 16, "head_size": 8, "n_layers": 1},
     "optimizer": {"name": "adamw", "learning_rate": 3e-3, "eps": 1e-4},
-    "batch_size": 20, "n_steps": 20, "log_interval_steps": 1, "validation_interval_steps": 10, "seed": 3,
+    "batch_size": 20, "n_steps": 12, "log_interval_steps": 1, "validation_interval_steps": 6, "seed": 3,
     "accelerator": "cpu", "progress_bar": False, "gradient_clip": 0.05, "n_validation_windows": 25,
 }  # fmt: skip
 HEADS = [{"name": name, "dropout": 0, "hidden": 8} for name in ("age", "sex")]
@@ -100,7 +78,6 @@ EEGNET = {**SMALL, "encoder": {"name": "eegnet", "dropout_ratio": 0, "n_temporal
 CLOSE = {"contrastive": 1e-3, "isc": 1e-3}
 """Where a norm over the batch makes small differences large. Norms of a rank of its own would differ by far more."""
 CASES = {
-    "masked": {**SMALL, "objective": {"name": "masked"}},
     "mae": {
         **SMALL,
         # Whether a label is known differs from window to window, so from rank to rank.
@@ -129,7 +106,7 @@ CASES = {
     "jepa": {**SMALL, "objective": {"name": "jepa", "teacher_decay": 0.9, "regularization": {"name": "vicreg"}}},
 }
 if os.environ.get("EEGFM_OBJECTIVES") == "full":
-    CASES |= {name: {**SMALL, "objective": {"name": name}} for name in ("ts2vec", "smart")}
+    CASES |= {name: {**SMALL, "objective": {"name": name}} for name in ("masked", "ts2vec", "smart")}
     CASES["isc"] = {**SMALL, "objective": {"name": "isc", "projection": BATCH_NORM}}
     CASES["auxiliary"] = {**SMALL, "objective": {"name": "auxiliary", "auxiliary": {"heads": HEADS}}}
     CASES["eegnet_auxiliary"] = CASES["auxiliary"] | EEGNET
@@ -151,19 +128,13 @@ def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     write_two_corpora(folder)
     (folder / "params.json").write_text(json.dumps(CASES))
-    with ExitStack() as held:  # all at once, or a port could be found twice
-        probes = [held.enter_context(socket.socket()) for _ in CASES]
-        for probe in probes:
-            probe.bind(("", 0))
-        ports = [str(probe.getsockname()[1]) for probe in probes]
-    done = warm.run(TRAIN, str(folder), *ports, folder=folder)
-    assert done.returncode == 0, done.stderr[-3000:]
+    train_cases(warm, TRAIN, folder, CASES)
     return folder
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_validations_are_those_of_one_process(folder: Path, case: str) -> None:
-    one, *ranks = (pd.read_parquet(folder / f"{case}_{name}.parquet") for name in ("1_0", "2_0", "2_1"))
+    one, *ranks = (pd.read_parquet(folder / f"{case}_{name}.parquet") for name in NAMES)
     assert one["step"].tolist() == list(range(1, CASES[case]["n_steps"] + 1))
     assert {f"loss_{corpus}" for corpus in ratios(case)} <= set(one.columns)
     assert ("val_loss_hbn" in one) is (case != "isc"), "one person alone has no pair to validate on"
@@ -181,7 +152,7 @@ def test_weights_are_those_of_one_process_and_equal_on_all_ranks(folder: Path, c
     rtol, atol = (CLOSE[case], 2e-5) if case in CLOSE else (1e-5, 1e-7)
     if case in ONE_MONTAGE:  # a norm takes away the bias of the norm before it, whose gradient is zero but for rounding
         atol = 1e-6
-    one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in ("1_0", "2_0", "2_1"))
+    one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in NAMES)
     for name, value in one.items():
         assert torch.equal(ranks[0][name], ranks[1][name]), f"{name} differs between the ranks"
         torch.testing.assert_close(ranks[0][name], value, rtol=rtol, atol=atol, msg=lambda m, name=name: f"{name}: {m}")
@@ -199,4 +170,4 @@ def test_metrics_count_the_windows_of_all_ranks(folder: Path, case: str) -> None
 def test_a_weight_that_one_rank_does_not_use_counts_as_zero_there(folder: Path) -> None:
     expected = [[[2.0, 5.0], [2.0, 3.0], None, None], 0.5, [{"rank": 0, "text": ""}, {"rank": 1, "text": "é"}]]
     for rank in (0, 1):
-        assert json.loads((folder / f"masked_exchange_{rank}.json").read_text()) == expected
+        assert json.loads((folder / f"jepa_exchange_{rank}.json").read_text()) == expected

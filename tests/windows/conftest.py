@@ -12,6 +12,7 @@ from bids_tree import header
 from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn import Hbn
 from eegfm.recording import person_id
+from made_once import made_once
 
 
 def make_recordings(
@@ -60,13 +61,17 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 @pytest.fixture(scope="session")
-def release_5(shared_data: Path) -> Tables:
+def release_5(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Recordings and events of HBN's release 5 as ingest writes them: what its side files say, at 100 Hz.
 
     All 745 runs of contrastChangeDetection, whose lengths stand in the quality tables, and the other tasks of the 20
     mini subjects, whose lengths stand in their JSON.
     """
     root = _real(shared_data) / "ds005509"
+    return made_once(tmp_path_factory, "release_5", lambda: _release_5(root))
+
+
+def _release_5(root: Path) -> Tables:
     recordings, events = _tables(sorted(root.glob("sub-*/eeg/*_events.tsv")), _quality_lengths(root))
     labels = HbnCorpus().build("hbn").labels(root).rows
     return recordings.merge(labels, on="subject", how="left"), events

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drawn_examples import examples
 from eegfm.errors import ConfigError
 from eegfm.windows.runs import COLUMNS, NO_MOMENT, Runs, SampleGrid, expand
 
@@ -35,7 +36,7 @@ def runs_of(rows, **fields):
 
 
 @given(st.lists(RUN, min_size=1, max_size=12))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_expanded_runs_are_those_of_a_plain_loop(recordings, rows):
     table = runs_of(rows).table(recordings([[(0, 900)]] * 3), "t")
     expected = [

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bids_tree import convert_file
+from drawn_examples import examples
 from eegfm.corpora.config import BidsCorpus
 from eegfm.jobs.ingest.convert import Converted
 from eegfm.signal.config import SignalParams
@@ -66,7 +67,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.booleans())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_trials_are_those_of_a_plain_loop(recordings, found, with_start):
     rule = RULE if with_start else RULE._replace(start=())
     table = recordings([[(0, 1000)]] * 3)

@@ -14,6 +14,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD = "tag:yaml.org,2002:"
 _NO_TEXT = {"bool": "true or false", "int": "a number", "float": "a number", "null": "null"}
 """Kinds of unquoted words that are no text in Kedro's configuration, where a date is text."""
+_ACCEPTED: set[bytes] = set()
+"""Contents that were found right before: Kedro reads each file for several keys, and again in each session."""
 
 
 def check_file(path: str, content: bytes) -> None:
@@ -26,6 +28,8 @@ def check_file(path: str, content: bytes) -> None:
     Raises:
         ConfigError: One line with the file, the line (from 1) and the remedy.
     """
+    if content in _ACCEPTED:
+        return
     try:
         text = content.decode("utf8")
     except UnicodeDecodeError as error:
@@ -44,6 +48,7 @@ def check_file(path: str, content: bytes) -> None:
         raise ConfigError(
             f"{path}, {error.full_key}: {problem}; a reference is ${{globals:NAME}} or ${{NAME}}"
         ) from error
+    _ACCEPTED.add(content)
 
 
 def _check_roots(path: str, roots: list[yaml.Node]) -> None:

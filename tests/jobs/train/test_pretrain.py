@@ -488,8 +488,11 @@ class PartlyBadStore(NoiseStore):
         return self.bad
 
 
-@pytest.mark.parametrize("handling", ["mask", "interpolate"])
-@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(mask_ratio=0.6)], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    ("handling", "objective"),
+    [("interpolate", MaskedConfig()), ("mask", MaeConfig(mask_ratio=0.6))],
+    ids=["interpolate-masked", "mask-mae"],
+)
 def test_what_bad_channels_hold_is_not_learned(
     mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, objective: AnyObjectiveConfig
 ) -> None:

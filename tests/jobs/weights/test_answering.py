@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
+from eegfm.adapters.config import ZeroPadConfig
 from eegfm.batch import StoredBatch
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
@@ -59,7 +60,8 @@ def recorded_uv(batch: StoredBatch) -> torch.Tensor:
 
 def finetuned_case(kind: str) -> Checkpoint:
     encoder, target, head, facts = CASES[kind]
-    return with_head(checkpoint_of(encoder), target, head, **facts)
+    adapter = ZeroPadConfig(montage="1020_21") if kind == "regression" else None  # padding is part of the program
+    return with_head(checkpoint_of(encoder, adapter), target, head, **facts)
 
 
 @pytest.fixture(scope="module", params=CASES)

@@ -5,17 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eegfm.encoders.config import (
-    CbramodConfig,
-    ConvConfig,
-    EegnetConfig,
-    EegnexConfig,
-    FembaConfig,
-    GruConfig,
-    LabramConfig,
-    LunaConfig,
-    PatchTransformerConfig,
-)
+from contracts.finetuning_cases import ENCODERS
+from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
 from eegfm.jobs.weights.config import ExportParams
@@ -27,14 +18,7 @@ MENU: dict[str, EncoderConfig] = {
     "full": PatchTransformerConfig(**SMALL, attention="full"),
     "alternating": PatchTransformerConfig(**SMALL, attention="alternating"),
     "spectrum_input": PatchTransformerConfig(**SMALL, spectrum_input=True),
-    "luna": LunaConfig(n_queries=2, d_token=32, n_layers=1),
-    "femba": FembaConfig(d_token=4, n_layers=1, scan="torch"),
-    "labram": LabramConfig(n_layers=1),
-    "cbramod": CbramodConfig(n_layers=1),
-    "conv": ConvConfig(),
-    "gru": GruConfig(),
-    "eegnet": EegnetConfig(),
-    "eegnex": EegnexConfig(),
+    **{name: config for name, config in ENCODERS.items() if config.name not in ("patch_transformer", "braindecode")},
 }
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "torch_export": {},

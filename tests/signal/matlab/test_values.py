@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from drawn_examples import examples
 from eegfm.errors import RecordingError
 from eegfm.signal.matlab.mat5 import INFLATE_BYTES
 from eegfm.signal.matlab.read import read_variables
@@ -40,7 +41,7 @@ numbers = st.sampled_from(["f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8",
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(value=np.arange(4, dtype=np.int8).reshape(2, 2), packed=False)
 @given(
     value=numbers | st.text(st.characters(codec="latin-1", exclude_characters="\0"), max_size=9), packed=st.booleans()
@@ -121,7 +122,7 @@ def test_containers_are_known_by_their_first_bytes(tmp_path):
     assert not is_matlab(b"<html>".ljust(128))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(75), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(container=st.sampled_from(["v5", "v7"]), at=st.integers(128, 3000), byte=st.integers(0, 255), cut=st.booleans())
 def test_a_changed_byte_gives_values_or_a_rejection(tmp_path, container, at, byte, cut):
     path = tmp_path / "v.mat"

@@ -251,6 +251,8 @@ def test_an_index_of_24_million_windows_is_small_and_quick() -> None:
         began = time.process_time()
         [group] = window_groups(runs, {"tuh": store}, "train")["tuh"]
         spent_s.append(time.process_time() - began)
+        if spent_s[-1] <= 0.1:
+            break
     assert len(group) > 23.9e6
     assert group.n_bytes <= len(group)  # 0.07 byte a window
     assert min(spent_s) <= 0.1

@@ -70,41 +70,25 @@ def trainer(*callbacks: Callback, **more: Any) -> Trainer:
     )  # fmt: skip
 
 
+def noting(stage: str) -> Callable[..., None]:
+    """A hook behind the batches of a stage."""
+
+    def note(said: "Said", trainer: Trainer, module: LightningModule, outputs: Any, batch: TrainStep, *_: int) -> None:
+        said.note(stage, module, batch)
+
+    return note
+
+
 class Said(Callback):
     """Notes what was said and what was right, batch by batch, and which mode the module is in."""
+
+    on_train_batch_end, on_validation_batch_end, on_test_batch_end = map(noting, ("train", "val", "test"))
 
     def __init__(self) -> None:
         self.parts: dict[str, list[tuple[Found, Found]]] = {}
         self.trains: set[bool] = set()
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: TrainStep,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self._note("val", pl_module, batch)
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: TrainStep,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self._note("test", pl_module, batch)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainStep, batch_idx: int
-    ) -> None:
-        self._note("train", pl_module, batch)
-
-    def _note(self, stage: str, module: LightningModule, step: TrainStep) -> None:
+    def note(self, stage: str, module: LightningModule, step: TrainStep) -> None:
         assert isinstance(module, SupervisedModule)
         if stage != "train":
             self.trains.add(module.training)

@@ -2,8 +2,6 @@
 
 import json
 import os
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,11 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from trained_ranks import NAMES, train_cases
 from warm_process import WarmProcess
 
 TRAIN = """
-import json, os, signal, sys
+import json, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 from answered_store import answered_task, start_of, tuning, write_answered
@@ -24,6 +23,7 @@ from eegfm.jobs.train.fingerprint import training_code
 from eegfm.jobs.train.pretrain import fit_here
 from eegfm.ranks.place import Place
 from eegfm.store.reader import SignalStore
+from trained_ranks import fork_ranks
 
 folder, ports = Path(sys.argv[1]), sys.argv[2:]
 write_answered(folder / "store")
@@ -40,30 +40,9 @@ def train(case, rank, n_ranks):
     done.history.to_parquet(folder / f"{case}_{n_ranks}_{rank}.parquet")
     (folder / f"{case}_{n_ranks}_{rank}.json").write_text(json.dumps(done.metrics))
 
-children = []
-for number, case in enumerate(cases):
+for case in cases:
     training_code(job(case, 1).params)  # the code is parsed here, once for all
-    for rank, n_ranks in ((0, 1), (0, 2), (1, 2)):
-        children.append(os.fork())
-        if not children[-1]:
-            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1",
-                           "WORLD_SIZE": str(n_ranks), "LOCAL_WORLD_SIZE": str(n_ranks),
-                           "MASTER_PORT": ports[number], "TORCHELASTIC_RUN_ID": "test", "GLOO_SOCKET_IFNAME": "lo"}
-            code = 1
-            try:
-                train(case, rank, n_ranks)
-                code = 0
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-            sys.stderr.flush()
-            os._exit(code)
-while children:
-    child, status = os.wait()
-    children.remove(child)
-    if status:
-        for other in children:  # who may wait for the one that failed
-            os.kill(other, signal.SIGKILL)
-        sys.exit(abs(os.waitstatus_to_exitcode(status)))
+fork_ranks(dict(zip(cases, ports, strict=True)), train)
 """
 SHARED = {
     "batch_size": 12, "n_epochs": 4, "patience": 2, "head": {"name": "mlp", "hidden": [8], "dropout_ratio": 0.0},
@@ -76,26 +55,19 @@ CASES = {
 """In the second one, a rank has no window to validate on."""
 if os.environ.get("EEGFM_FINETUNE") == "full":
     CASES["two_stage"] = ("multioutput", SHARED | {"strategy": {"name": "two_stage", "probe_epochs": 2}})
-RANKS = ("1_0", "2_0", "2_1")
 
 
 @pytest.fixture(scope="module")
 def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "cases.json").write_text(json.dumps(CASES))
-    with ExitStack() as held:  # all at once, or a port could be found twice
-        probes = [held.enter_context(socket.socket()) for _ in CASES]
-        for probe in probes:
-            probe.bind(("", 0))
-        ports = [str(probe.getsockname()[1]) for probe in probes]
-    done = warm.run(TRAIN, str(folder), *ports, folder=folder)
-    assert done.returncode == 0, done.stderr[-3000:]
+    train_cases(warm, TRAIN, folder, CASES)
     return folder
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_metrics_are_those_of_one_process(folder: Path, case: str) -> None:
-    one, *ranks = (pd.read_parquet(folder / f"{case}_{name}.parquet") for name in RANKS)
+    one, *ranks = (pd.read_parquet(folder / f"{case}_{name}.parquet") for name in NAMES)
     assert {"val_loss", "loss"} <= set(one.columns)
     assert len([name for name in one if name.startswith("val_")]) > 5
     for rank in ranks:
@@ -105,9 +77,9 @@ def test_losses_and_metrics_are_those_of_one_process(folder: Path, case: str) ->
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_step_is_published_with_the_same_weights(folder: Path, case: str) -> None:
-    metrics = [json.loads((folder / f"{case}_{name}.json").read_text()) for name in RANKS]
+    metrics = [json.loads((folder / f"{case}_{name}.json").read_text()) for name in NAMES]
     assert len({(of["published_step"], of["n_windows"]) for of in metrics}) == 1
-    one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in RANKS)
+    one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in NAMES)
     for name, value in one.items():
         np.testing.assert_array_equal(ranks[0][name], ranks[1][name], err_msg=name)
         np.testing.assert_allclose(ranks[0][name], value, rtol=1e-4, atol=1e-5, err_msg=name)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.errors import ConfigError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -174,7 +175,7 @@ def plain_windows(recording, rows, *, length, stride, has_stops, to_end):
     has_stops=st.booleans(),
     to_end=st.booleans(),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_windows_are_those_of_a_plain_loop(recordings, events, data, found, length, stride, has_stops, to_end):
     row = st.tuples(st.integers(0, len(found) - 1), st.integers(-5, 60), st.sampled_from(["on", "off", "other"]))
     rows = data.draw(st.lists(row, max_size=15))

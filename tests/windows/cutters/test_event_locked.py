@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.errors import ConfigError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -128,7 +129,7 @@ def plain_windows(segments, rows, offset, length, span, stride):
     return out
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     segments=st.lists(segment_lists(), min_size=1, max_size=3),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drawn_examples import examples
 from eegfm.errors import SplitError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -43,7 +44,7 @@ def segment_lists(draw):
     return list(zip(edges[::2], edges[1::2], strict=False))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     segments=st.lists(segment_lists(), min_size=1, max_size=6),

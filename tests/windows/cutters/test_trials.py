@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.errors import ConfigError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -142,7 +143,7 @@ def segment_lists(draw):
     length=st.integers(1, 5),
     keeps_last=st.booleans(),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_windows_of_trials_are_those_of_a_plain_loop(recordings, events, data, segments, offset, length, keeps_last):
     row = st.tuples(
         st.integers(0, len(segments) - 1), st.integers(0, 60), st.sampled_from(["start", "left", "right", "press"])

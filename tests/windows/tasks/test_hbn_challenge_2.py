@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.runs import SampleGrid
@@ -73,7 +74,7 @@ def test_crops_stay_inside_segments_and_go_on_with_the_draws(recordings, events)
     stride=st.integers(1, 9),
     shorter=st.integers(0, 11),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_window_of_the_grid_has_one_crop_inside_it(recordings, events, edges, window, stride, shorter):
     segments = [[*zip(sorted(e)[::2], sorted(e)[1::2], strict=False)] for e in edges]
     crop = max(window - shorter, 1)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tuar import TuarTask
 from tuh_tables import Row, events_table, marked, recordings_table
@@ -48,7 +49,7 @@ def share(found: list[Row], window: tuple[int, int], labels: set[str] | list[str
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_binary(found: list[Row]) -> None:
     runs = cut(found)
     expected = ["artifact" if share(found, w, ANY) >= 0.3 else "none" for w in windows(found)]
@@ -58,7 +59,7 @@ def test_binary(found: list[Row]) -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_multilabel(found: list[Row]) -> None:
     runs = cut(found, mode="ml")
     expected = [[float(share(found, w, HOLDING[name]) >= 0.3) for name in FIVE] for w in windows(found)]
@@ -68,7 +69,7 @@ def test_multilabel(found: list[Row]) -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_multioutput(found: list[Row]) -> None:
     runs = cut(found, mode="mmc")
     assert runs.targets is not None
@@ -79,7 +80,7 @@ def test_multioutput(found: list[Row]) -> None:
 
 
 @given(rows)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(9), deadline=None)
 def test_yes_or_no_per_derivation(found: list[Row]) -> None:
     runs = cut(found, mode="mc")
     assert runs.targets is not None
@@ -88,7 +89,7 @@ def test_yes_or_no_per_derivation(found: list[Row]) -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_artifact_of_the_window(found: list[Row]) -> None:
     runs = cut(found, mode="mcc")
     shares = [[share(found, w, HOLDING[artifact]) for artifact in FIVE] for w in windows(found)]

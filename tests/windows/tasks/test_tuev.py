@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawn_examples import examples
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.tuh_annotations import REC_CLASSES
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
@@ -46,7 +47,7 @@ def test_the_classes_are_those_of_rec_files() -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_one_window_for_each_row(found: list[Row]) -> None:
     runs = cut(found)
     expected = [(*window, row[3]) for row in found if (window := start_of(row))]
@@ -57,7 +58,7 @@ def test_one_window_for_each_row(found: list[Row]) -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_one_window_for_each_time_and_class(found: list[Row]) -> None:
     runs = cut(found, per="event")
     expected = [(*window, row[3]) for row in found if (window := start_of(row))]
@@ -66,7 +67,7 @@ def test_one_window_for_each_time_and_class(found: list[Row]) -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_one_window_for_each_time_and_the_class_of_each_derivation(found: list[Row]) -> None:
     runs = cut(found, per="time")
     expected = {}

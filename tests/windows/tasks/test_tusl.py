@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tusl import TuslTask
 from tuh_tables import Row, events_table, marked, recordings_table
@@ -46,7 +47,7 @@ def test_each_event_of_ten_seconds_is_a_window() -> None:
 
 
 @given(rows)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_majority(found: list[Row]) -> None:
     runs = cut(found, rule="majority", length_s=5)
     expected = []

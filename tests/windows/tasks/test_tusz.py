@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from drawn_examples import examples
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tusz import TuszTask
 from tuh_tables import Row, events_table, marked, recordings_table
@@ -34,7 +35,7 @@ def from_best(found: list[Row], files: list[str]) -> list[Row]:
 
 
 @given(rows, st.sampled_from([0.0, 0.5]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_windows_with_and_without_seizure(found: list[Row], ratio: float) -> None:
     runs = cut(found, min_overlap_ratio=ratio)
     used, expected = from_best(found, FILES), []
@@ -51,7 +52,7 @@ def test_windows_with_and_without_seizure(found: list[Row], ratio: float) -> Non
 
 
 @given(rows, st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_windows_of_one_type_of_seizure(found: list[Row], background: bool) -> None:
     types = {"focal": ["fnsz", "cpsz"], "absence": ["absz"]}
     runs = cut(found, level="event", types=types, background=background)

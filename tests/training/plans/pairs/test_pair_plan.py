@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawn_examples import examples
 from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
 from eegfm.training.pairings import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
@@ -99,7 +100,7 @@ def are_a_pair(one: Any, other: Any, pairing: PairConfig) -> bool:
     return bool(same and one.person != other.person)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(20))
 @given(tables(), st.sampled_from(KINDS), st.integers(0, 2), st.integers(1, 4))
 def test_an_epoch_holds_right_pairs_and_no_window_twice(
     windows: pd.DataFrame, pairing: PairConfig, seed: int, batch_size: int
@@ -126,7 +127,7 @@ def test_an_epoch_holds_right_pairs_and_no_window_twice(
     assert counts["n_pairs"] - counts["n_pairs_beyond_batches"] == batch_size * made.n_steps_per_epoch
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(15))
 @given(tables(), st.sampled_from(KINDS), st.randoms(use_true_random=False))
 def test_order_of_rows_and_their_division_into_runs_change_nothing(
     windows: pd.DataFrame, pairing: PairConfig, random: Any
@@ -143,7 +144,7 @@ def test_order_of_rows_and_their_division_into_runs_change_nothing(
         assert in_words(windows, epoch_of(made)) == in_words(other, epoch_of(again))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(20))
 @given(tables(), st.sampled_from(KINDS), st.sampled_from([2, 3]))
 def test_ranks_together_take_what_one_takes(windows: pd.DataFrame, pairing: PairConfig, world_size: int) -> None:
     n = 2 * world_size
@@ -175,7 +176,7 @@ def test_extents_are_the_windows_of_the_step(pairing: PairConfig) -> None:
     assert len({made.extents(step)[0].key for step in range(9)}) == 9
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(20))
 @given(tables(), st.sampled_from(KINDS))
 def test_negatives_are_those_of_a_plain_loop(windows: pd.DataFrame, pairing: PairConfig) -> None:
     windows = windows.assign(stride=np.int32(200))
