@@ -1,8 +1,8 @@
 """Finetune with each strategy, and once on shuffled answers, beside all controls.
 
-    kedro run --env=experiments/simulated_large --pipelines=pretrain,contrast
-    python benchmarks/finetuning.py --strategies full --shuffled
-    GUINEABISSAU_ROOT=… python benchmarks/finetuning.py --env experiments/guineabissau --strategies all
+    kedro run --env=experiments/simulated_large --pipelines=pretrain --params=phases=[pretrain]
+    python benchmarks/finetuning.py --strategies full --shuffled --params=phases=[pretrain] --out large.json
+    GUINEABISSAU_ROOT=… python benchmarks/finetuning.py --env experiments/guineabissau --strategies all --out gb.json
 
 The encoder is that of the last phase. Every strategy is one look at the test persons. What the file of results has is
 not run again, so a stopped program goes on where it was. ``shuffled`` deals the answers out anew: among persons where
@@ -45,12 +45,16 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=["all", *STRATEGIES], default=["full"])
     parser.add_argument("--shuffled", action="store_true", help="also the first strategy on shuffled answers")
     parser.add_argument("--params", default="", help="further Kedro parameters, e.g. data=FOLDER,finetune.n_epochs=20")
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "finetuning.json")
+    parser.add_argument("--out", type=Path, required=True, help="file of results, of one env and one set of parameters")
     args = parser.parse_args()
-    found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {"runs": {}}
+    asked = {"env": args.env, "params": args.params}
+    found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {"asked": asked, "runs": {}}
+    if found["asked"] != asked:
+        parser.error(f"{args.out} holds results of {found['asked']}, and {asked} is asked; name another file")
     given = node_inputs(args.env, args.params)
     params: FinetuneParams = given["params"]
-    found |= {"command": " ".join(["python", *sys.argv]), "commit": commit(), "best": best_scores(given)}
+    found["best"] = best_scores(given)
+    said = {"command": " ".join(["python", *sys.argv]), "commit": commit()}
     strategies = STRATEGIES if "all" in args.strategies else args.strategies
     runs = [(name, given, name) for name in strategies]
     if args.shuffled:
@@ -60,7 +64,7 @@ def main() -> None:
             continue
         chosen = params.model_copy(update={"strategy": _strategy(params, strategy)})
         date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        found["runs"][name] = {"date": date, "tasks": scores(run(inputs, chosen))}
+        found["runs"][name] = {"date": date, **said, "tasks": scores(run(inputs, chosen))}
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     for key in next(iter(found["runs"].values()))["tasks"]:
@@ -108,17 +112,24 @@ def shuffled(given: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def _dealt(windows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Answers of one cut, dealt out among persons or within each."""
+    """Answers of one cut, dealt out among persons or within each; windows without an answer stay without."""
+    if "targets" in windows and windows["targets"].notna().any():
+        raise NotImplementedError("several answers per window are not dealt out")
     column = next((c for c in ("label", "target") if windows[c].notna().any()), None)
     if column is None:
         return windows
-    persons = windows["person"].astype(str)
-    of_person = windows.groupby(persons)[column]
+    answered = windows[windows[column].notna()]
+    persons = answered["person"].astype(str)
+    of_person = answered.groupby(persons)[column]
     if (of_person.nunique() <= 1).all():
         first = of_person.first()
-        return windows.assign(**{column: persons.map(dict(zip(first.index, rng.permutation(first), strict=True)))})
-    dealt = {row: value for _, own in of_person for row, value in zip(own.index, rng.permutation(own), strict=True)}
-    return windows.assign(**{column: pd.Series(dealt)})
+        dealt = persons.map(dict(zip(first.index, rng.permutation(first), strict=True)))
+    else:
+        within = {
+            row: value for _, own in of_person for row, value in zip(own.index, rng.permutation(own), strict=True)
+        }
+        dealt = pd.Series(within)
+    return windows.assign(**{column: dealt.reindex(windows.index)})
 
 
 def scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
