@@ -30,7 +30,7 @@ def header(run: Run) -> CheckpointHeader:
 
 def test_every_catalog_entry_is_written_under_the_data_folder(run: Run) -> None:
     outputs = {name for node in register_pipelines()["__default__"].nodes for name in node.outputs}
-    assert len(outputs) == 48
+    assert len(outputs) == 49
     for name in outputs:
         dataset = run.catalog[name]
         described = dataset._describe()
