@@ -28,7 +28,7 @@ from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.splits.leakage import TRAINED
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
-from eegfm.windows.answers import checked_answers
+from eegfm.windows.answers import checked_answers, without_answers
 from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ def divided(windows: pd.DataFrame, division: Division) -> tuple[pd.DataFrame, ND
 def _features(
     windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
+    windows = without_answers(windows)
     spec, fit = spec_of_windows(windows, store), params.fit
     drawn: dict[str, Any] = {"pooling": pooling_of(windows, fit), "batch_size": params.predict_batch_size}
     machine: dict[str, Any] = {
