@@ -124,8 +124,10 @@ def test_no_feature_can_know_an_answer(store: SignalStore, monkeypatch: pytest.M
         return noted
 
     for module, name in (
-        (controls_module, "encoder_features_of"), (controls_module, "control_features"), (trained_module, "TableLoader"),
-    ):  # fmt: skip
+        (controls_module, "encoder_features_of"),
+        (controls_module, "control_features"),
+        (trained_module, "TableLoader"),
+    ):
         monkeypatch.setattr(module, name, noting(getattr(module, name)))
     monkeypatch.setattr(trained_module, "load_supervised", lambda *_: None)
     monkeypatch.setattr(trained_module, "predict", lambda *_, **__: None)

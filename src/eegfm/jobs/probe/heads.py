@@ -35,7 +35,7 @@ from eegfm.splits.leakage import SplitTable
 from eegfm.splits.splits import NO_FOLD
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
-from eegfm.training.blocks import CheckpointParams, LoaderParams, LoadParams
+from eegfm.training.blocks import CheckpointParams, LoaderParams, SupervisedLoadParams
 from eegfm.training.optimizers.config import AdamWConfig
 from eegfm.training.strategies.config import LinearProbeStrategy
 from eegfm.training.supervised.config import TuningParams
@@ -219,7 +219,9 @@ def _tuning(trials: Trials, params: ProbeParams) -> TuningParams:
         n_epochs=training.n_epochs,
         patience=training.patience,
         loader=LoaderParams(verify=params.verify),
-        load=LoadParams(accept_other_code=params.accept_other_code, allow_test_persons=params.allow_pretrained_persons),
+        load=SupervisedLoadParams(
+            accept_other_code=params.accept_other_code, allow_test_persons=params.allow_pretrained_persons
+        ),
         accelerator=params.accelerator,
         precision=params.precision,
         progress_bar=False,
