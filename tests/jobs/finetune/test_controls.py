@@ -91,6 +91,14 @@ def test_one_penalty_leaves_nothing_to_choose_on() -> None:
     assert (fit.method, fit.lambdas, fit.transductive) == ("ridge", (1.0,), False)
 
 
+def test_controls_have_no_transductive_scores() -> None:
+    params = FinetuneParams.model_validate({"tasks": ["a"], "fit": {"inner_folds": 3}})
+    assert (params.fit.inner_folds, params.fit.transductive) == (3, False), "the protocol says what was done"
+    assert FinetuneParams.model_validate(params.model_dump()) == params
+    with pytest.raises(ValueError, match=r"transductive is true, .* leave fit\.transductive out"):
+        FinetuneParams.model_validate({"tasks": ["a"], "fit": {"transductive": True}})
+
+
 def test_a_class_that_training_lacks_is_refused(store: SignalStore) -> None:
     windows = answered_windows()
     task = answered_task(store, "multiclass")
