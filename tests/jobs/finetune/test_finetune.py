@@ -259,6 +259,17 @@ def test_every_model_has_an_audit_of_persons(done: FinetuneResult) -> None:
     assert "label_order" not in done.metrics["mine.regression"]["protocol"]
 
 
+def test_what_closed_forms_chose_stands_in_the_metrics(done: FinetuneResult) -> None:
+    for key, n_outputs in (("binary", 1), ("regression", 1), ("multilabel", 4)):
+        models = done.metrics[f"mine.{key}"]["models"]
+        for name in ("frozen_ridge", "untrained_ridge", "band_power", "log_covariance"):
+            [row] = models[name]["chosen"]
+            assert (row["init"], row["division"]) == (0, "split")
+            assert len(row["outputs"]) == n_outputs
+            assert all(output["lambdas"] in PARAMS.fit.lambdas for output in row["outputs"] if output)
+        assert not {"chosen"} & {*models["finetuned"], *models["eegnet"]}, "trained by gradients"
+
+
 def test_another_start_is_another_run(go: Go, tmp_path: Path) -> None:
     """A closed form trains nothing of the start: its name alone tells that features are others."""
     first, start = start_of(), start_of()

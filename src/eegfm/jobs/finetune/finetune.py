@@ -101,6 +101,8 @@ def _metrics(planned: PlannedTask, trained: list[Trained], answered: Answered) -
     efficiency = label_efficiency(planned, answered.shares, scores)
     for name, audit in answered.audits.items():
         scores["models"][name]["identity"] = audit
+    for name, rows in answered.chosen.items():
+        scores["models"][name]["chosen"] = rows
     of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
     return {
         **scores,
