@@ -21,8 +21,9 @@ from eegfm.jobs.finetune.asked import AskedTask
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.finetune import FinetuneResult, finetune
+from eegfm.jobs.finetune.said import TestWindows as AskedWindows
 from eegfm.jobs.finetune.shares import thinned
-from eegfm.jobs.finetune.trained import Model, train
+from eegfm.jobs.finetune.trained import Model, predictions_of, train
 from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
@@ -268,6 +269,22 @@ def test_what_closed_forms_chose_stands_in_the_metrics(done: FinetuneResult) -> 
             assert len(row["outputs"]) == n_outputs
             assert all(output["lambdas"] in PARAMS.fit.lambdas for output in row["outputs"] if output)
         assert not {"chosen"} & {*models["finetuned"], *models["eegnet"]}, "trained by gradients"
+
+
+def test_no_answer_depends_on_the_order_of_windows(done: FinetuneResult, store: SignalStore) -> None:
+    """The protocol names no row that depends on it: reversed windows are answered as before, one by one."""
+    for kind in ("binary", "regression"):
+        assert done.metrics["mine.binary"]["protocol"]["order_dependent_rows"] == []
+        windows = answered_windows().query("cut == @kind and person in @TESTED").reset_index(drop=True)
+        small = PARAMS.model_copy(update={"predict_batch_size": 5})
+        said = [
+            predictions_of(
+                done.encoders[f"mine.{kind}"], AskedWindows(table, np.zeros(len(table))), store, small, "channels"
+            ).said
+            for table in (windows, windows[::-1].reset_index(drop=True))
+        ]
+        np.testing.assert_allclose(said[1][::-1], said[0], atol=1e-6)
+        assert np.ptp(said[0]) > 1e-3, "windows have answers of their own"
 
 
 def test_another_start_is_another_run(go: Go, tmp_path: Path) -> None:
