@@ -157,6 +157,7 @@ def test_looks_at_the_test_persons_are_counted(done: FinetuneResult, go: Go, pla
     assert not list(runs.rglob("*.ckpt")), "a finished training keeps its result alone"
     forced = go(tmp_path / "copy", tasks=["binary"], score_again=True, keep_runs=1)
     assert len(list(runs.glob("*/result/result.json"))) == 3, "those of this finetuning"
+    assert len(list(runs.glob("said/*.parquet"))) == len(list(runs.glob("said/*.json"))) == 1
     assert forced.metrics["mine.binary"]["protocol"]["n_looks_before"] == 1
     own, first = (d.predictions[d.predictions["task"] == "mine.binary"] for d in (forced, done))
     pd.testing.assert_frame_equal(own.reset_index(drop=True), first.reset_index(drop=True))

@@ -166,8 +166,8 @@ class FinetuneParams(TuningBase):
         strategy: Which weights are trained, and when; or a closed form on frozen features.
         accept_other_data: Start from an encoder that was trained on another generation of signals or splits.
         predict_batch_size: Windows per pass of predictions.
-        keep_runs: Finished trainings whose folders are kept when a finetuning has ended, the latest ones; those of this
-            finetuning in any case, all by default.
+        keep_runs: Finished trainings whose folders are kept when a finetuning has ended, the latest ones, and as many
+            files of what models said of test windows; those of this finetuning in any case, all by default.
     """
 
     tasks: (

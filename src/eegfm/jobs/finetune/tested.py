@@ -20,6 +20,7 @@ from eegfm.jobs.finetune.asked import STEP
 from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, transductive_gaps
 from eegfm.jobs.finetune.controls import Chosen, Controls, pooling_of
 from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.finished import SAID
 from eegfm.jobs.finetune.planned import PlannedShare, PlannedTask
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.scores import level_of
@@ -55,6 +56,7 @@ class Answered:
         audits: By model, what the features behind its answers tell of persons.
         chosen: What closed forms chose on training and selecting persons, see ``Controls.add_to``.
         n_looks_before: How often these test persons were scored before.
+        run: Name of the files that keep all this.
     """
 
     said: Said
@@ -62,6 +64,7 @@ class Answered:
     audits: dict[str, Audit]
     chosen: Chosen
     n_looks_before: int
+    run: str
 
 
 def say(
@@ -87,13 +90,13 @@ def say(
     windows = pd.concat([test.windows for test in planned.tests.values()])
     run = _name_of(planned, [*trained, *(one for ratio in sorted(shares) for one in shares[ratio])])
     n_before = ledger.look(asked_persons(windows), run, STEP, task.key, again=again)
-    file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
+    file, audit_file = (runs / SAID / f"{run}.{ending}" for ending in ("parquet", "json"))
     if file.exists() and not again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
         told = json.loads(audit_file.read_text(encoding="utf-8"))
         tables = {float(str(ratio)): rows for ratio, rows in pd.read_parquet(file).groupby("ratio", sort=False)}
         found = {ratio: Said.of_table(task.target, planned.tests, rows) for ratio, rows in tables.items()}
-        return Answered(found.pop(1.0), found, told["audits"], told["chosen"], n_before)
+        return Answered(found.pop(1.0), found, told["audits"], told["chosen"], n_before, run)
     said, audits, chosen, of_shares = _answered(planned, trained, shares)
     file.parent.mkdir(parents=True, exist_ok=True)
     # The answers come last: where they are, the audits are.
@@ -101,7 +104,7 @@ def say(
     write_atomically(audit_file, json.dumps(told, indent=1, allow_nan=False).encode())
     tables = {ratio: found.table(task.key).assign(ratio=ratio) for ratio, found in ({1.0: said} | of_shares).items()}
     write_atomically(file, pd.concat(tables.values(), ignore_index=True).to_parquet())
-    return Answered(said, of_shares, audits, chosen, n_before)
+    return Answered(said, of_shares, audits, chosen, n_before, run)
 
 
 def _answered(
