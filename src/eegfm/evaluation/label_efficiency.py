@@ -34,7 +34,6 @@ def label_efficiency(
     """Score every kind of features with the answers of some of the training persons.
 
     The persons of a smaller share are among those of every larger one, and all kinds of features get the same persons.
-    Answers of the persons of a fold do not decide who is trained on for that fold.
 
     Args:
         features: By kind, the features of each initialisation; see ``predict_rows``.
@@ -99,7 +98,10 @@ def n_of_share(ratio: float, n_persons: int) -> int:
 
 
 def _orders(answers: Answers, persons: Ints, folds: Ints, names: Sequence[str], seed: int) -> list[Ints]:
-    """By fold, the persons of all other folds in the order in which shares take them; see ``order_of_persons``."""
+    """By fold, the persons of all other folds in the order in which shares take them; see ``order_of_persons``.
+
+    Answers of the persons of a fold do not decide who is trained on for that fold.
+    """
     has_class = np.zeros((len(names), len(answers.classes) if isinstance(answers, ClassAnswers) else 0), dtype=bool)
     if isinstance(answers, ClassAnswers):
         has_class[persons, answers.numbers] = True
