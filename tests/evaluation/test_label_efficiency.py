@@ -90,11 +90,11 @@ def test_answers_of_tested_persons_do_not_decide_who_is_trained_on():
 @pytest.mark.parametrize("n_rare", [2, 5])
 def test_every_beginning_keeps_all_classes(n_rare):
     """Persons of one class each: the rare class is there from two persons on, and in proportion behind."""
-    persons = np.repeat(np.arange(50), 3)
+    persons = np.repeat(np.arange(51), 3)
+    folds = np.where(persons == 50, 0, -1)  # the last one is tested, the others are trained on
     answers = ClassAnswers((persons < n_rare).astype(np.int64), ("common", "rare"))
     for seed in range(5):
-        # Nobody is of fold 0: all persons are trained on.
-        [order, _] = _orders(answers, persons, np.ones_like(persons), names_of(persons), seed)
+        [order] = _orders(answers, persons, folds, names_of(persons), seed)
         assert sorted(order) == list(range(50))
         is_rare = order < n_rare
         assert is_rare[:4].sum() == 2
