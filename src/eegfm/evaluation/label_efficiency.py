@@ -110,7 +110,7 @@ def _orders(answers: Answers, persons: Ints, folds: Ints, names: Sequence[str], 
     orders = []
     for fold in range(int(folds.max()) + 1):
         known = np.flatnonzero(fold_of != fold)
-        orders.append(known[order_of_persons([names[k] for k in known], has_class[known], seed)])
+        orders.append(known[order_of_persons([names[int(k)] for k in known], has_class[known], seed)])
     return orders
 
 
