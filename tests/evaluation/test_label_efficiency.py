@@ -4,7 +4,7 @@ import pytest
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import FitParams
 from eegfm.evaluation.crossval import predict_held_out
-from eegfm.evaluation.label_efficiency import _order, _training_rows, label_efficiency, order_of_persons
+from eegfm.evaluation.label_efficiency import _orders, _training_rows, label_efficiency, order_of_persons
 from eegfm.evaluation.summary import PersonScores
 
 PARAMS = FitParams(lambdas=(0.1, 10.0))
@@ -57,24 +57,44 @@ def test_more_labels_help_and_too_few_say_so():
 
 def test_shares_are_nested_and_leave_the_fold_out():
     _, answers, persons = trials()
-    order, folds = _order(answers, persons, names_of(persons), 3), persons % 5
+    folds = persons % 5
+    orders = _orders(answers, persons, folds, names_of(persons), 3)
     before = [np.zeros(len(persons), dtype=bool)] * 5
     for ratio in RATIOS:
-        now = _training_rows(order, persons, folds, ratio)
+        now = _training_rows(orders, persons, ratio)
         for fold in range(5):
             assert not (now[fold] & (folds == fold)).any()
             assert (before[fold] <= now[fold]).all()
         before = now
-    assert (order != _order(answers, persons, names_of(persons), 4)).any()
+    others = _orders(answers, persons, folds, names_of(persons), 4)
+    assert all((one != other).any() for one, other in zip(orders, others, strict=True))
+
+
+def test_answers_of_tested_persons_do_not_decide_who_is_trained_on():
+    """Persons of one class each: with permuted answers, the persons of a fold are of other kinds."""
+    persons = np.repeat(np.arange(30), 2)
+    folds, names = persons % 5, names_of(persons)
+    numbers = (persons % 3 == 0).astype(np.int64)
+    for fold in range(5):
+        tested = folds == fold
+        other = numbers.copy()
+        other[tested] = 1 - other[tested]
+        one, two = (
+            _training_rows(_orders(ClassAnswers(found, ("a", "b")), persons, folds, names, 0), persons, 0.3)
+            for found in (numbers, other)
+        )
+        assert (one[fold] == two[fold]).all()
+        assert any((one[k] != two[k]).any() for k in range(5)), "they decide in folds that train on them"
 
 
 @pytest.mark.parametrize("n_rare", [2, 5])
 def test_every_beginning_keeps_all_classes(n_rare):
     """Persons of one class each: the rare class is there from two persons on, and in proportion behind."""
-    persons = np.repeat(np.arange(50), 3)
+    persons = np.repeat(np.arange(51), 3)
+    folds = np.where(persons == 50, 0, -1)  # the last one is tested, the others are trained on
     answers = ClassAnswers((persons < n_rare).astype(np.int64), ("common", "rare"))
     for seed in range(5):
-        order = _order(answers, persons, names_of(persons), seed)
+        [order] = _orders(answers, persons, folds, names_of(persons), seed)
         assert sorted(order) == list(range(50))
         is_rare = order < n_rare
         assert is_rare[:4].sum() == 2
@@ -91,8 +111,8 @@ def test_persons_of_numbers_are_drawn_by_chance():
 
 def test_answers_of_persons_outside_the_share_change_nothing():
     features, answers, persons = trials()
-    order = _order(answers, persons, names_of(persons), 0)
-    outside = ~np.logical_or.reduce(_training_rows(order, persons, persons % 5, 0.5))
+    orders = _orders(answers, persons, persons % 5, names_of(persons), 0)
+    outside = ~np.logical_or.reduce(_training_rows(orders, persons, 0.5))
     assert outside.any()
     other = answers.numbers.copy()
     other[outside] = 1 - other[outside]

@@ -17,7 +17,7 @@ from eegfm.io.start_file import StartFileDataset
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.pipelines import finetune, pretrain
 from eegfm.project.starts import follow_starts
-from eegfm.training.blocks import LoadParams
+from eegfm.training.blocks import LoadParams, SupervisedLoadParams
 from eegfm.training.config import PretrainParams
 
 LUNA = {"name": "luna", "size": "base"}
@@ -159,5 +159,5 @@ def test_a_finetuning_takes_a_file_of_another_folder(tmp_path: Path) -> None:
     store(tmp_path, "hbn.eyes")
     follow_starts(FINETUNED, finetune_catalog(tmp_path, "hbn.eyes.safetensors"))
     store(tmp_path, "other", encoder_code={"encoders.luna.model": "0" * 12})
-    accepted = LoadParams(accept_other_code=True)
+    accepted = SupervisedLoadParams(accept_other_code=True)
     follow_starts(FINETUNED, finetune_catalog(tmp_path, "other.safetensors", load=accepted))

@@ -8,7 +8,7 @@ import pytest
 
 from eegfm.errors import SplitError
 from eegfm.targets import TargetSpec
-from eegfm.windows.answers import answer_counts, checked_answers
+from eegfm.windows.answers import answer_counts, checked_answers, without_answers
 
 BINARY = TargetSpec("binary", ("normal", "abnormal"))
 MULTICLASS = TargetSpec("multiclass", ("a", "b", "c"))
@@ -32,6 +32,12 @@ def test_classes_become_numbers_in_the_order_of_the_task() -> None:
     assert truths.tolist() == [1, -1, 2, 0]
     assert answer_counts(MULTICLASS, truths).tolist() == [1, 1, 1]
     assert answer_counts(MULTICLASS, truths, windows["n_windows"].to_numpy()).tolist() == [5, 3, 2]
+
+
+def test_answers_are_taken_off_windows() -> None:
+    windows = pd.DataFrame({"start": [0], "label": ["a"], "target": [1.0], "targets": [None], "n_samples": [4]})
+    assert [*without_answers(windows).columns] == ["start", "n_samples"]
+    assert [*without_answers(windows[["start", "label"]]).columns] == ["start"]
 
 
 def test_numbers_and_outputs() -> None:

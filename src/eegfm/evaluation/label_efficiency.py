@@ -50,11 +50,11 @@ def label_efficiency(
         One row per share, the smallest first: ``ratio``, ``n_persons`` (fewest and most of a fold), and by kind
         ``scores`` as those of a probe; or ``too_few``, which says in words why there are none.
     """
-    order, tested = _order(answers, persons, names, seed), tested_persons(persons, names, folds)
+    orders, tested = _orders(answers, persons, folds, names, seed), tested_persons(persons, names, folds)
     asked = answers.at(tested.rows)
     rows = []
     for ratio in sorted(ratios):
-        trained = _training_rows(order, persons, folds, ratio)
+        trained = _training_rows(orders, persons, ratio)
         row: dict[str, Any] = {"ratio": ratio, "n_persons": _extent(trained, persons)}
         rows.append(row)
         try:
@@ -97,23 +97,26 @@ def n_of_share(ratio: float, n_persons: int) -> int:
     return round(ratio * n_persons)
 
 
-def _order(answers: Answers, persons: Ints, names: Sequence[str], seed: int) -> Ints:
-    """(P,) persons; see ``order_of_persons``."""
+def _orders(answers: Answers, persons: Ints, folds: Ints, names: Sequence[str], seed: int) -> list[Ints]:
+    """By fold, the persons of all other folds in the order in which shares take them; see ``order_of_persons``.
+
+    Answers of the persons of a fold do not decide who is trained on for that fold.
+    """
     has_class = np.zeros((len(names), len(answers.classes) if isinstance(answers, ClassAnswers) else 0), dtype=bool)
     if isinstance(answers, ClassAnswers):
         has_class[persons, answers.numbers] = True
-    return order_of_persons(names, has_class, seed)
-
-
-def _training_rows(order: Ints, persons: Ints, folds: Ints, ratio: float) -> list[Rows]:
-    """(W,) windows to train on, by fold."""
-    fold_of = np.zeros(len(order), dtype=np.int64)
+    fold_of = np.zeros(len(names), dtype=np.int64)
     fold_of[persons] = folds
-    found = []
+    orders = []
     for fold in range(int(folds.max()) + 1):
-        known = order[fold_of[order] != fold]
-        found.append(np.isin(persons, known[: n_of_share(ratio, len(known))]))
-    return found
+        known = np.flatnonzero(fold_of != fold)
+        orders.append(known[order_of_persons([names[int(k)] for k in known], has_class[known], seed)])
+    return orders
+
+
+def _training_rows(orders: Sequence[Ints], persons: Ints, ratio: float) -> list[Rows]:
+    """(W,) windows to train on, by fold."""
+    return [np.isin(persons, order[: n_of_share(ratio, len(order))]) for order in orders]
 
 
 def _extent(trained: Sequence[Rows], persons: Ints) -> list[int]:

@@ -95,6 +95,17 @@ class LoadParams(StrictModel):
         return LoadExceptions(allow_missing=self.allow_missing, allow_unexpected=self.allow_unexpected)
 
 
+class SupervisedLoadParams(LoadParams):
+    """Exceptions of a supervised training that starts from an encoder. For what is left out here see ``LoadParams``.
+
+    Args:
+        head: ``fresh`` draws the weights of the head anew, also where the start has a head for the same question.
+            ``keep`` goes on with the head of the start, which must have been trained with the same objective.
+    """
+
+    head: Literal["keep", "fresh"] = "fresh"
+
+
 class FreezeRule(StrictModel):
     """Weights that are not trained at first, or not at all.
 

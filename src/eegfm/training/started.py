@@ -10,7 +10,6 @@ from eegfm.errors import CheckpointError, ConfigError
 from eegfm.normalizations.said import normalization_of
 from eegfm.objectives.base_config import EncoderFacts
 from eegfm.provenance import differences
-from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
 
 OF_THE_START = ("encoder", "adapter", "normalization", "reference", "bad_channels")
@@ -33,7 +32,7 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
         CheckpointError: The start's configuration is not on the menu.
     """
     if header is None:
-        if params.load != LoadParams():
+        if params.load != type(params.load)():
             raise ConfigError(
                 f"{phase}.load is {params.load.model_dump(mode='json', exclude_defaults=True)}, but nothing is loaded: "
                 f"{phase} starts from scratch; leave {phase}.load out, or start from an encoder"

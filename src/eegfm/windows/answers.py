@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 Truths = NDArray[np.int64] | NDArray[np.float32]
 _COLUMN = {"binary": "label", "multiclass": "label", "multilabel": "targets", "multioutput": "targets"}
 _N_LISTED = 6
+_ANSWERS = ("label", "target", "targets")
 
 
 def checked_answers(windows: pd.DataFrame, target: TargetSpec, where: str, *, to_learn: bool = True) -> Truths:
@@ -39,7 +40,7 @@ def checked_answers(windows: pd.DataFrame, target: TargetSpec, where: str, *, to
     """
     column = _column(target)
     if column not in windows or not windows[column].notna().any():
-        filled = [name for name in ("label", "target", "targets") if name in windows and windows[name].notna().any()]
+        filled = [name for name in _ANSWERS if name in windows and windows[name].notna().any()]
         also = f"; their answers stand in column {filled[0]!r}, so they are of another task" if filled else ""
         raise SplitError(
             f"{where}: {len(windows)} rows of windows have no answer in column {column!r}{also}; cut them again, or "
@@ -53,6 +54,11 @@ def checked_answers(windows: pd.DataFrame, target: TargetSpec, where: str, *, to
         n_windows = windows["n_windows"].to_numpy(np.int64) if "n_windows" in windows else None
         refuse_unlearnable(target, truths, where, n_windows)
     return truths
+
+
+def without_answers(windows: pd.DataFrame) -> pd.DataFrame:
+    """Return windows without the columns that answers stand in, so that no feature of them can know an answer."""
+    return windows.drop(columns=list(_ANSWERS), errors="ignore")
 
 
 def answer_counts(target: TargetSpec, truths: Truths, n_windows: Ints | None = None) -> Ints:

@@ -4,13 +4,16 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from answered_store import MONTAGE, SMALL, TARGETS, answered_task, answered_windows, start_of, write_answered
 from contracts.finetuning_cases import CLOSED, ENCODERS, IS_FULL
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import FitParams
+from eegfm.jobs.finetune import controls as controls_module
 from eegfm.jobs.finetune import said as said_module
+from eegfm.jobs.finetune import trained as trained_module
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.controls import Controls, pooling_of
 from eegfm.jobs.finetune.divisions import ONCE, Division
@@ -88,6 +91,14 @@ def test_one_penalty_leaves_nothing_to_choose_on() -> None:
     assert (fit.method, fit.lambdas, fit.transductive) == ("ridge", (1.0,), False)
 
 
+def test_controls_have_no_transductive_scores() -> None:
+    params = FinetuneParams.model_validate({"tasks": ["a"], "fit": {"inner_folds": 3}})
+    assert (params.fit.inner_folds, params.fit.transductive) == (3, False), "the protocol says what was done"
+    assert FinetuneParams.model_validate(params.model_dump()) == params
+    with pytest.raises(ValueError, match=r"transductive is true, .* leave fit\.transductive out"):
+        FinetuneParams.model_validate({"tasks": ["a"], "fit": {"transductive": True}})
+
+
 def test_a_class_that_training_lacks_is_refused(store: SignalStore) -> None:
     windows = answered_windows()
     task = answered_task(store, "multiclass")
@@ -107,6 +118,35 @@ def test_a_class_that_training_lacks_is_refused(store: SignalStore) -> None:
     )
     with pytest.raises(SplitError, match=r"have \[0, 18, 18\] windows per class; every class is needed"):
         controls.add_to(said, Division(ONCE, changed.splits))
+
+
+def test_no_feature_can_know_an_answer(store: SignalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither features of controls nor predictions of trained models are computed from windows with answers."""
+    seen: list[pd.DataFrame] = []
+
+    def noting(genuine: Any) -> Any:
+        def noted(*given: Any, **more: Any) -> Any:
+            seen.extend(one for one in given if isinstance(one, pd.DataFrame))
+            return genuine(*given, **more)
+
+        return noted
+
+    for module, name in (
+        (controls_module, "encoder_features_of"),
+        (controls_module, "control_features"),
+        (trained_module, "TableLoader"),
+    ):
+        monkeypatch.setattr(module, name, noting(getattr(module, name)))
+    monkeypatch.setattr(trained_module, "load_supervised", lambda *_: None)
+    monkeypatch.setattr(trained_module, "predict", lambda *_, **__: None)
+    for kind in ("binary", "regression", "multilabel"):
+        controls, said = said_by(store, SMALL, kind, CLOSED["ridge"])
+        assert {"label", "target", "targets"} <= {*controls.windows.columns}
+        params = FinetuneParams.model_validate({"tasks": [kind], "accelerator": "cpu"})
+        trained_module.predictions_of(start_of(), said.tests[ONCE], store, params, "channels")
+    assert len(seen) == 12
+    for table in seen:
+        assert not {"label", "target", "targets"} & {*table.columns}
 
 
 def test_windows_of_several_montages_are_pooled_by_their_mean() -> None:

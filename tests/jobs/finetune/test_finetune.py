@@ -21,8 +21,9 @@ from eegfm.jobs.finetune.asked import AskedTask
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.finetune import FinetuneResult, finetune
+from eegfm.jobs.finetune.said import TestWindows as AskedWindows
 from eegfm.jobs.finetune.shares import thinned
-from eegfm.jobs.finetune.trained import Model, train
+from eegfm.jobs.finetune.trained import Model, predictions_of, train
 from eegfm.jobs.weights.answering import load_supervised
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
@@ -156,6 +157,7 @@ def test_looks_at_the_test_persons_are_counted(done: FinetuneResult, go: Go, pla
     assert not list(runs.rglob("*.ckpt")), "a finished training keeps its result alone"
     forced = go(tmp_path / "copy", tasks=["binary"], score_again=True, keep_runs=1)
     assert len(list(runs.glob("*/result/result.json"))) == 3, "those of this finetuning"
+    assert len(list(runs.glob("said/*.parquet"))) == len(list(runs.glob("said/*.json"))) == 1
     assert forced.metrics["mine.binary"]["protocol"]["n_looks_before"] == 1
     own, first = (d.predictions[d.predictions["task"] == "mine.binary"] for d in (forced, done))
     pd.testing.assert_frame_equal(own.reset_index(drop=True), first.reset_index(drop=True))
@@ -257,6 +259,33 @@ def test_every_model_has_an_audit_of_persons(done: FinetuneResult) -> None:
     assert done.metrics["mine.binary"]["protocol"]["label_follows_order"] is False
     assert done.metrics["mine.binary"]["protocol"]["label_order"]["n_persons"] == 4
     assert "label_order" not in done.metrics["mine.regression"]["protocol"]
+
+
+def test_what_closed_forms_chose_stands_in_the_metrics(done: FinetuneResult) -> None:
+    for key, n_outputs in (("binary", 1), ("regression", 1), ("multilabel", 4)):
+        models = done.metrics[f"mine.{key}"]["models"]
+        for name in ("frozen_ridge", "untrained_ridge", "band_power", "log_covariance"):
+            [row] = models[name]["chosen"]
+            assert (row["init"], row["division"]) == (0, "split")
+            assert len(row["outputs"]) == n_outputs
+            assert all(output["lambdas"] in PARAMS.fit.lambdas for output in row["outputs"] if output)
+        assert not {"chosen"} & {*models["finetuned"], *models["eegnet"]}, "trained by gradients"
+
+
+def test_no_answer_depends_on_the_order_of_windows(done: FinetuneResult, store: SignalStore) -> None:
+    """The protocol names no row that depends on it: reversed windows are answered as before, one by one."""
+    for kind in ("binary", "regression"):
+        assert done.metrics["mine.binary"]["protocol"]["order_dependent_rows"] == []
+        windows = answered_windows().query("cut == @kind and person in @TESTED").reset_index(drop=True)
+        small = PARAMS.model_copy(update={"predict_batch_size": 5})
+        said = [
+            predictions_of(
+                done.encoders[f"mine.{kind}"], AskedWindows(table, np.zeros(len(table))), store, small, "channels"
+            ).said
+            for table in (windows, windows[::-1].reset_index(drop=True))
+        ]
+        np.testing.assert_allclose(said[1][::-1], said[0], atol=1e-6)
+        assert np.ptp(said[0]) > 1e-3, "windows have answers of their own"
 
 
 def test_another_start_is_another_run(go: Go, tmp_path: Path) -> None:

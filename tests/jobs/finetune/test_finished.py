@@ -1,6 +1,7 @@
 """A finished training is found again without its states, and is the same."""
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,25 @@ def test_a_finished_run_keeps_its_result_alone(
     assert trained == ["finetune"] * 3
 
     older = fit_once(replace(job, params=job.params.model_copy(update={"seed": 1})), tmp_path).run_directory
-    remove_old(tmp_path, None, {third.run_directory.name})
+    remove_old(tmp_path, None, {third.run_directory.name}, ())
     assert older.is_dir()
-    remove_old(tmp_path, 1, {third.run_directory.name})
+    remove_old(tmp_path, 1, {third.run_directory.name}, ())
     assert (older.exists(), third.run_directory.is_dir()) == (False, True)
+
+
+def test_what_was_said_is_removed_with_old_runs(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    said.mkdir()
+    for age, name in enumerate(("new", "middle", "old", "own")):
+        for ending in ("parquet", "json"):
+            (said / f"{name}.{ending}").write_bytes(b"")
+            os.utime(said / f"{name}.{ending}", (1000 - age, 1000 - age))
+
+    def kept() -> set[str]:
+        assert {file.stem for file in said.glob("*.json")} == {file.stem for file in said.glob("*.parquet")}
+        return {file.stem for file in said.iterdir()}
+
+    remove_old(tmp_path, None, (), {"own"})
+    assert kept() == {"new", "middle", "old", "own"}
+    remove_old(tmp_path, 2, (), {"own"})
+    assert kept() == {"new", "own"}, "the latest one beside that of this finetuning"

@@ -1,5 +1,6 @@
 """A supervised training as a run: it ends early, is found finished, goes on, and publishes the best validation."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lightning import Trainer
 from answered_store import SPLITS, TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
 from contracts.finetuning_cases import ENCODERS
 from eegfm.batch import TrainStep
-from eegfm.errors import SplitError
+from eegfm.errors import CheckpointError, SplitError
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning, finetuning_job, fit_finetuning
 from eegfm.jobs.train.pretrain import fit_here
 from eegfm.jobs.train.result import PretrainResult
@@ -221,3 +222,29 @@ def test_it_is_usable_without_a_job(tasks: dict[str, FinetuningTask], tmp_path: 
     module.save_encoder(tmp_path / "one.safetensors")
     assert load_supervised(done.checkpoint).get_encoder().name == "patch_transformer"
     assert module.get_task_head() is module.supervised.head
+
+
+def test_the_head_of_a_start_is_kept_only_where_that_is_asked_for(
+    tasks: dict[str, FinetuningTask], caplog: pytest.LogCaptureFixture
+) -> None:
+    module, _ = finetuning(tuning(), tasks["binary"], start=start_of(), seed=0)
+    start = module.checkpoint()
+
+    def head_of(seed: int, **load: Any) -> dict[str, np.ndarray]:
+        found, _ = finetuning(tuning(load=load), tasks["binary"], start=start, seed=seed)
+        tensors = found.checkpoint().tensors
+        return {name: value for name, value in tensors.items() if name.startswith("objective.")}
+
+    own = {name: value for name, value in start.tensors.items() if name.startswith("objective.")}
+    with caplog.at_level(logging.INFO):
+        fresh = head_of(1)
+    assert "finetune: the head is fresh (finetune.load.head)" in caplog.text
+    assert fresh.keys() == own.keys()
+    assert any((fresh[name] != own[name]).any() for name in own)
+    kept = head_of(1, head="keep")
+    for name, value in own.items():
+        np.testing.assert_array_equal(kept[name], value)
+    jobs = [finetuning_job(tuning(load={"head": head}), tasks["binary"], start, seed=1) for head in ("keep", "fresh")]
+    assert jobs[0].params.identity() != jobs[1].params.identity(), "it decides weights, so it names the run"
+    with pytest.raises(CheckpointError, match=r"finetune\.load\.head is keep, but the start has no head"):
+        finetuning(tuning(load={"head": "keep"}), tasks["multiclass"], start=start, seed=0)

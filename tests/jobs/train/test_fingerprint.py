@@ -76,7 +76,7 @@ NO_WEIGHTS = {
     *("inference.compatibility", "inference.table_loader", "nn.foreign_tensors", "nn.torch_file"),
     *("jobs.train.resume", "jobs.train.runs", "overwrite", "jobs.train.held_out"),
     *("evaluation.bootstrap", "evaluation.linear", "evaluation.metrics"),
-    *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
+    *(f"training.state.{name}" for name in ("begin", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "nn.code_use", "normalizations.said"),
     *("safetensors_header", "stated_spec"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
@@ -87,6 +87,7 @@ NO_WEIGHTS = {
 SUPERVISED = (
     *("training.supervised", "training.strategies", "objectives.supervised", "heads", "metrics", "targets", "nn.lora"),
     *("losses.supervised", "losses.class_weights", "losses.config"),
+    *("training.state.best", "training.state.checkpointing"),
 )
 """What decides weights of supervised trainings alone."""
 
@@ -231,7 +232,9 @@ def test_a_supervised_training_counts_all_that_answers_and_chooses() -> None:
         *("training.supervised.module", "training.strategies.rules", "objectives.supervised.model", "nn.lora"),
         *("heads.base", "heads.femba", "losses.supervised", "losses.class_weights", "losses.config"),
         *("metrics.supervised", "metrics.scoring.curves", "metrics.names"),
+        *("training.state.best", "training.state.checkpointing"),  # they choose the epoch that is published
     }
+    assert not counted & {f"training.state.{name}" for name in ("begin", "content", "file", "folder")}
     assert "heads.attention" not in counted
 
 

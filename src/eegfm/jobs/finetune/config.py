@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from eegfm.config import Count, Number, StrictModel, first_problem, listed, refuse_repeated
 from eegfm.encoders.config import AnyEncoderConfig, EegnetConfig
@@ -151,7 +151,8 @@ class FinetuneParams(TuningBase):
             trained encoder would hardly move them.
         eegnet: The small network that is trained from scratch as a control.
         eegnet_montage: Montage that the control interpolates to where windows have several montages.
-        fit: Closed-form fits of the controls.
+        fit: Closed-form fits of the controls. Its ``transductive`` is not used: what z-scores per person gain stands in
+            the audits.
         n_untrained: Untrained initialisations of the encoder, as a control.
         untrained_seed: Seed of the first one; the others count up from it.
         n_bootstrap: Resamples of persons for each interval.
@@ -165,8 +166,8 @@ class FinetuneParams(TuningBase):
         strategy: Which weights are trained, and when; or a closed form on frozen features.
         accept_other_data: Start from an encoder that was trained on another generation of signals or splits.
         predict_batch_size: Windows per pass of predictions.
-        keep_runs: Finished trainings whose folders are kept when a finetuning has ended, the latest ones; those of this
-            finetuning in any case, all by default.
+        keep_runs: Finished trainings whose folders are kept when a finetuning has ended, the latest ones, and as many
+            files of what models said of test windows; those of this finetuning in any case, all by default.
     """
 
     tasks: (
@@ -194,6 +195,16 @@ class FinetuneParams(TuningBase):
     accept_other_data: bool = False
     predict_batch_size: Count = 256
     keep_runs: Count | None = None
+
+    @field_validator("fit")
+    @classmethod
+    def _is_not_transductive(cls, fit: FitParams) -> FitParams:
+        if fit.transductive and "transductive" in fit.model_fields_set:
+            raise ValueError(
+                "transductive is true, and a finetuning has no transductive scores (the audits say what z-scores per "
+                "person gain); leave fit.transductive out"
+            )
+        return fit.model_copy(update={"transductive": False})
 
     @model_validator(mode="after")
     def _tasks_fit(self) -> Self:

@@ -28,12 +28,15 @@ from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.splits.leakage import TRAINED
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
-from eegfm.windows.answers import checked_answers
+from eegfm.windows.answers import checked_answers, without_answers
 from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
 
 PROBE, UNTRAINED = "frozen_ridge", "untrained_ridge"
+Chosen = dict[str, list[dict[str, Any]]]
+"""By model, a row per initialisation and division: ``init``, ``division``, and for each of ``outputs`` what was
+chosen, by name of the option."""
 GAPS = (PROBE, "band_power", "relative_band_power", "log_covariance")
 """Controls that tell what z-scores per person gain."""
 
@@ -69,14 +72,18 @@ class Controls:
         logger.info("%s: features of %d windows for the controls", key, len(self.windows))
         self.features = _features(self.windows, store, start, params, closed)
 
-    def add_to(self, said: Said, division: Division, zscored: Said | None = None) -> None:
+    def add_to(self, said: Said, division: Division, zscored: Said | None = None) -> Chosen:
         """Fit the controls on training and selecting persons of a division, and let them answer its test windows.
 
         Args:
             said: Where the answers go.
             division: Who is trained on and tested.
             zscored: Where answers by features z-scored per person go, of the controls of ``GAPS``; None for none.
+
+        Returns:
+            By model, for each initialisation, what was chosen on the training and selecting persons.
         """
+        chosen: Chosen = {}
         rows, persons, train = divided(self.windows, division)
         places = _places(rows, said.tests[division.name].windows)
         test = np.zeros(len(rows), dtype=bool)
@@ -85,12 +92,17 @@ class Controls:
         for name, inits in self.features.items():
             for init, features in enumerate(inits):
                 fit = self._closed if name == FINETUNED and self._closed is not None else self._params.fit
-                answers, _ = predict_targets(features, self.truths, self.target, persons, train, test, fit)
+                answers, found = predict_targets(features, self.truths, self.target, persons, train, test, fit)
                 said.add(name, init, division.name, answers[order])
+                outputs = [{key: float(value) for key, value in output.items()} for output in found]
+                if any(outputs):
+                    row = {"init": init, "division": division.name, "outputs": outputs}
+                    chosen.setdefault(name, []).append(row)
             if zscored is not None and name in GAPS:
                 own = zscore_per_person(inits[0], persons)
                 answers, _ = predict_targets(own, self.truths, self.target, persons, train, test, self._params.fit)
                 zscored.add(name, 0, division.name, answers[order])
+        return chosen
 
     def audits(self, test: TestWindows) -> dict[str, list[Audit]]:
         """Audit the features of test windows by control, initialisation by initialisation."""
@@ -117,6 +129,7 @@ def divided(windows: pd.DataFrame, division: Division) -> tuple[pd.DataFrame, ND
 def _features(
     windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
+    windows = without_answers(windows)
     spec, fit = spec_of_windows(windows, store), params.fit
     drawn: dict[str, Any] = {"pooling": pooling_of(windows, fit), "batch_size": params.predict_batch_size}
     machine: dict[str, Any] = {

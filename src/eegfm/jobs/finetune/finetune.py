@@ -73,20 +73,21 @@ def finetune(
     done = FinetuneResult()
     tables: list[pd.DataFrame] = []
     histories: list[pd.DataFrame] = []
-    own: set[str] = set()
+    own, own_said = set[str](), set[str]()
     for planned in planned_tasks(params, start, stores, windows, cuts, splits):
         key = planned.task.key
         trained = _trained(planned.trainings, runs)
         shares = {share.ratio: _trained(share.trainings, runs) for share in planned.shares if share.trainings}
         own |= {one.result.run_directory.name for found in (trained, *shares.values()) for one in found}
         answered = say(planned, trained, shares, runs, Ledger(ledger))
+        own_said.add(answered.run)
         done.encoders |= encoders_of(planned, trained)
         done.metrics[key] = _metrics(planned, trained, answered)
         tables.append(answered.said.table(key))
         histories += [_history(key, one) for one in trained]
         _log(key, done.metrics[key])
     done.predictions, done.history = (pd.concat(parts, ignore_index=True) for parts in (tables, histories))
-    remove_old(runs, params.keep_runs, own)
+    remove_old(runs, params.keep_runs, own, own_said)
     return done
 
 
@@ -101,6 +102,8 @@ def _metrics(planned: PlannedTask, trained: list[Trained], answered: Answered) -
     efficiency = label_efficiency(planned, answered.shares, scores)
     for name, audit in answered.audits.items():
         scores["models"][name]["identity"] = audit
+    for name, rows in answered.chosen.items():
+        scores["models"][name]["chosen"] = rows
     of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
     return {
         **scores,

@@ -18,6 +18,8 @@ from eegfm.training.state.folder import StateFolder
 logger = logging.getLogger(__name__)
 
 RESULT = "result"
+SAID = "said"
+"""Folder beside the runs with what models said of test windows."""
 
 
 def fit_once(job: TrainingJob, runs: Path) -> PretrainResult:
@@ -56,13 +58,24 @@ def _forget_states(directory: Path) -> None:
     StateFolder(directory / CHECKPOINTS, 1).clear()
 
 
-def remove_old(runs: Path, keep: int | None, own: Collection[str]) -> None:
-    """Remove the folders of all finished runs but the latest ones; see ``eegfm.jobs.train.runs.prune``.
+def remove_old(runs: Path, keep: int | None, own: Collection[str], own_said: Collection[str]) -> None:
+    """Remove the folders of all finished runs but the latest ones, and likewise what models said of test windows.
+
+    See ``eegfm.jobs.train.runs.prune``. An answer that is removed can be given again, and that is no new look.
 
     Args:
         runs: Folder of all runs.
-        keep: Number of runs that are kept; None for all.
+        keep: Number of runs that are kept, and of files of answers; None for all.
         own: Names of the runs of this finetuning, which are kept in any case.
+        own_said: Names of its files of answers, which are kept in any case.
     """
-    if keep is not None:
-        prune(runs, keep, own)
+    if keep is None:
+        return
+    prune(runs, keep, own)
+    written = {file: file.stat().st_mtime_ns for file in sorted((runs / SAID).glob("*.parquet"))}
+    latest = sorted(written, key=lambda file: (file.stem in own_said, written[file]), reverse=True)
+    for file in latest[keep:]:
+        if file.stem not in own_said:
+            file.unlink(missing_ok=True)  # first: without it the other file is not read
+            file.with_suffix(".json").unlink(missing_ok=True)
+            logger.info("keep_runs %d: what run %s said is removed", keep, file.stem)

@@ -18,8 +18,9 @@ from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.finetune.asked import STEP
 from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, transductive_gaps
-from eegfm.jobs.finetune.controls import Controls, pooling_of
+from eegfm.jobs.finetune.controls import Chosen, Controls, pooling_of
 from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.finished import SAID
 from eegfm.jobs.finetune.planned import PlannedShare, PlannedTask
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.scores import level_of
@@ -53,13 +54,17 @@ class Answered:
         said: By the models of the run.
         shares: By share below 1, by models of some of the training persons.
         audits: By model, what the features behind its answers tell of persons.
+        chosen: What closed forms chose on training and selecting persons, see ``Controls.add_to``.
         n_looks_before: How often these test persons were scored before.
+        run: Name of the files that keep all this.
     """
 
     said: Said
     shares: dict[float, Said]
     audits: dict[str, Audit]
+    chosen: Chosen
     n_looks_before: int
+    run: str
 
 
 def say(
@@ -85,26 +90,27 @@ def say(
     windows = pd.concat([test.windows for test in planned.tests.values()])
     run = _name_of(planned, [*trained, *(one for ratio in sorted(shares) for one in shares[ratio])])
     n_before = ledger.look(asked_persons(windows), run, STEP, task.key, again=again)
-    file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
+    file, audit_file = (runs / SAID / f"{run}.{ending}" for ending in ("parquet", "json"))
     if file.exists() and not again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
-        audits = json.loads(audit_file.read_text(encoding="utf-8"))
+        told = json.loads(audit_file.read_text(encoding="utf-8"))
         tables = {float(str(ratio)): rows for ratio, rows in pd.read_parquet(file).groupby("ratio", sort=False)}
         found = {ratio: Said.of_table(task.target, planned.tests, rows) for ratio, rows in tables.items()}
-        return Answered(found.pop(1.0), found, audits, n_before)
-    said, audits, of_shares = _answered(planned, trained, shares)
+        return Answered(found.pop(1.0), found, told["audits"], told["chosen"], n_before, run)
+    said, audits, chosen, of_shares = _answered(planned, trained, shares)
     file.parent.mkdir(parents=True, exist_ok=True)
     # The answers come last: where they are, the audits are.
-    write_atomically(audit_file, json.dumps(audits, indent=1, allow_nan=False).encode())
+    told = {"audits": audits, "chosen": chosen}
+    write_atomically(audit_file, json.dumps(told, indent=1, allow_nan=False).encode())
     tables = {ratio: found.table(task.key).assign(ratio=ratio) for ratio, found in ({1.0: said} | of_shares).items()}
     write_atomically(file, pd.concat(tables.values(), ignore_index=True).to_parquet())
-    return Answered(said, of_shares, audits, n_before)
+    return Answered(said, of_shares, audits, chosen, n_before, run)
 
 
 def _answered(
     planned: PlannedTask, trained: Sequence[Trained], shares: Mapping[float, Sequence[Trained]]
-) -> tuple[Said, dict[str, Audit], dict[float, Said]]:
-    """Return what trained models and controls say, the audits of their features, and what those of shares say."""
+) -> tuple[Said, dict[str, Audit], Chosen, dict[float, Said]]:
+    """Return what models and controls say, audits of their features, what closed forms chose, and what shares say."""
     task, tests, params = planned.task, planned.tests, planned.params
     said, found = Said(task.target, tests), defaultdict(list)
     pooling = pooling_of(task.windows, params.fit)
@@ -118,15 +124,17 @@ def _answered(
     )
     # Z-scores per person erase what persons differ in.
     zscored = Said(task.target, tests) if level_of(said) == "window" else None
+    chosen: Chosen = {}
     for division in planned.divisions:
-        controls.add_to(said, division, zscored)
+        for name, rows in controls.add_to(said, division, zscored).items():
+            chosen.setdefault(name, []).extend(rows)
         for name, own in controls.audits(tests[division.name]).items():
             found[name] += own
     audits = mean_audits(found)
     for name, gap in ({} if zscored is None else transductive_gaps(said, zscored)).items():
         audits[name]["transductive_gap"] = gap
-    chosen = [share for share in planned.shares if share.ratio in shares]
-    return said, audits, {one.ratio: _said_with(planned, one, shares[one.ratio], controls) for one in chosen}
+    scored = [share for share in planned.shares if share.ratio in shares]
+    return said, audits, chosen, {one.ratio: _said_with(planned, one, shares[one.ratio], controls) for one in scored}
 
 
 def _said_with(planned: PlannedTask, share: PlannedShare, trained: Sequence[Trained], controls: Controls) -> Said:

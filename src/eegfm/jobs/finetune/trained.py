@@ -27,6 +27,7 @@ from eegfm.store.reader import SignalStore
 from eegfm.training.strategies.config import ScratchStrategy
 from eegfm.training.supervised.config import SupervisedParams
 from eegfm.training.supervised.predicting import Predictions, predict
+from eegfm.windows.answers import without_answers
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def predictions_of(
     """
     # Test persons may have montages that no training person has.
     module = load_supervised(checkpoint, spec_of_windows(test.windows, store))
-    loader = TableLoader(store, test.windows, params.predict_batch_size)
+    loader = TableLoader(store, without_answers(test.windows), params.predict_batch_size)
     machine: dict[str, Any] = {"accelerator": params.accelerator, "precision": params.precision, "key": "finetune."}
     return predict(module, loader, pool=partial(checked_pool, pooling=pooling), **machine)
 

@@ -16,8 +16,9 @@ from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone
 from eegfm.inference.compatibility import check_channels
 from eegfm.jobs.probe.compatibility import check_windows
 from eegfm.jobs.probe.encoder_features import encoder_features_of
-from eegfm.jobs.probe.trials import ANSWERS, Trials
+from eegfm.jobs.probe.trials import Trials
 from eegfm.store.reader import SignalStore
+from eegfm.windows.answers import without_answers
 
 MAJORITY: ControlKind = "majority"
 
@@ -40,7 +41,7 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
     """
     backbones, fit = _backbones(checkpoint, spec_of(store, trials.windows), trials, params), trials.task.fit
     drawn: dict[str, Any] = {"pooling": fit.pooling, "batch_size": params.batch_size}
-    windows = trials.windows.drop(columns=list(ANSWERS))
+    windows = without_answers(trials.windows)
     features = encoder_features_of(
         backbones, store, windows, layers=fit.layers, accelerator=params.accelerator, precision=params.precision,
         key="probe.", **drawn,

@@ -25,7 +25,7 @@ from eegfm.heads.config import LinearConfig
 from eegfm.inference.backbone import untrained_backbone_like
 from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.probe.features import spec_of
-from eegfm.jobs.probe.trials import ANSWERS, Trials
+from eegfm.jobs.probe.trials import Trials
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job
 from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.pretrain import fit_training
@@ -35,11 +35,12 @@ from eegfm.splits.leakage import SplitTable
 from eegfm.splits.splits import NO_FOLD
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
-from eegfm.training.blocks import CheckpointParams, LoaderParams, LoadParams
+from eegfm.training.blocks import CheckpointParams, LoaderParams, SupervisedLoadParams
 from eegfm.training.optimizers.config import AdamWConfig
 from eegfm.training.strategies.config import LinearProbeStrategy
 from eegfm.training.supervised.config import TuningParams
 from eegfm.training.supervised.predicting import predict
+from eegfm.windows.answers import without_answers
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ def _trained(job: TrainingJob, store: SignalStore, windows: pd.DataFrame, params
         checkpoint = fit_training(job, Path(folder)).checkpoint
     # Test persons may have montages that no training person has.
     module = load_supervised(checkpoint, spec_of(store, windows), accept_other_code=params.accept_other_code)
-    loader = TableLoader(store, windows.drop(columns=list(ANSWERS)), params.batch_size)
+    loader = TableLoader(store, without_answers(windows), params.batch_size)
     said = predict(module, loader, accelerator=params.accelerator, precision=params.precision, key="probe.").said
     assert checkpoint.header.n_steps is not None, "a training knows its steps"
     n_windows = int(job.mixture.loc[job.mixture["split"] == "train", "n_windows"].sum())
@@ -218,7 +219,9 @@ def _tuning(trials: Trials, params: ProbeParams) -> TuningParams:
         n_epochs=training.n_epochs,
         patience=training.patience,
         loader=LoaderParams(verify=params.verify),
-        load=LoadParams(accept_other_code=params.accept_other_code, allow_test_persons=params.allow_pretrained_persons),
+        load=SupervisedLoadParams(
+            accept_other_code=params.accept_other_code, allow_test_persons=params.allow_pretrained_persons
+        ),
         accelerator=params.accelerator,
         precision=params.precision,
         progress_bar=False,

@@ -120,7 +120,7 @@ def _probed(
 ) -> tuple[dict[str, Any], list[pd.DataFrame]]:
     """Metrics of a task, and the predictions behind them."""
     trials, store = planned.trials, planned.store
-    n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params)
+    n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, store, params)
     trained = train_heads(planned.trainings, store, trials, params) if planned.trainings else {}
     metrics, tables = score(features, trained, trials, params)
     metrics["protocol"] = describe_protocol(

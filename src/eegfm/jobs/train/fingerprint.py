@@ -38,7 +38,8 @@ NO_WEIGHTS = (
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
     *("metrics.groups", "metrics.moments", "metrics.spread"),
     *("progress", *LOGS, "inference.compatibility", "inference.table_loader", "nn.foreign_tensors", "nn.torch_file"),
-    *("jobs.train.held_out", "training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *("jobs.train.held_out", "jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *(f"training.state.{name}" for name in ("begin", "content", "file", "folder")),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation", "nn.code_use"),
     # These start processes and carry over what the others need and give.
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),
@@ -50,6 +51,8 @@ NO_WEIGHTS = (
 SUPERVISED = (
     *("training.supervised", "training.strategies", "objectives.supervised", "heads", "metrics", "targets", "nn.lora"),
     *("losses.supervised", "losses.class_weights", "losses.config"),
+    # They choose the epoch that is published, and a finished finetuning is found again by its name.
+    *("training.state.best", "training.state.checkpointing"),
 )
 """Modules that every training imports and that decide weights of supervised ones alone: those answer, and metrics
 choose among them."""

@@ -20,7 +20,7 @@ from eegfm.nn.weights import load_weights
 from eegfm.objectives.base import Objective
 from eegfm.splits.leakage import Seen, SplitTable
 from eegfm.splits.persons import some
-from eegfm.training.blocks import LoadParams
+from eegfm.training.blocks import LoadParams, SupervisedLoadParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.tensors import OBJECTIVE_PREFIX, NamedWeights
 
@@ -127,7 +127,7 @@ def take_over(objective: Objective, job: TrainingJob, met: Met, fit_statistics: 
     """Load the weights of a start, all of them and no others, but for exceptions that are named.
 
     The objective's own weights and statistics are taken where its configuration is the start's, and its tokenizer, if
-    it has one. Otherwise they stay fresh.
+    it has one. Otherwise they stay fresh. A supervised training takes the head of the start only if it is told to.
 
     Args:
         objective: Is changed: it and the backbone that it holds.
@@ -141,10 +141,10 @@ def take_over(objective: Objective, job: TrainingJob, met: Met, fit_statistics: 
         and the persons met.
 
     Raises:
-        CheckpointError: Weights are missing, unexpected, or of another shape.
+        CheckpointError: Weights are missing, unexpected, or of another shape, or the start lacks a head to keep.
     """
     assert job.start is not None
-    tensors, has_own = job.start.tensors, _has_own(objective, job, job.start.header)
+    tensors, has_own = job.start.tensors, _takes_own(objective, job, job.start.header)
     left_out = [] if has_own else [name for name in tensors if name.startswith(OBJECTIVE_PREFIX)]
     weights = NamedWeights(objective, has_own=has_own)
     load = f"{job.phase}.load (allow_missing, allow_unexpected)"
@@ -162,9 +162,34 @@ def take_over(objective: Objective, job: TrainingJob, met: Met, fit_statistics: 
     fit_statistics()
     weights.load_state_dict(weights.state_dict() | own)
     if not has_own:
+        _log_fresh(job)
+    return _told(job.start, job.params.load, report, met) | {"objective": "start" if has_own else "fresh"}
+
+
+def _log_fresh(job: TrainingJob) -> None:
+    if isinstance(job.params.load, SupervisedLoadParams):
+        logger.info("%s: the head is fresh (%s.load.head)", job.phase, job.phase)
+    else:
         name = job.params.objective.name
         logger.info("Objective %s: own weights are fresh, the start was trained with another", name)
-    return _told(job.start, job.params.load, report, met) | {"objective": "start" if has_own else "fresh"}
+
+
+def _takes_own(objective: Objective, job: TrainingJob, start: CheckpointHeader) -> bool:
+    """Return whether the objective's own weights are those of the start.
+
+    Raises:
+        CheckpointError: The head of the start is to be kept, and the start has none of this objective.
+    """
+    load, has_own = job.params.load, _has_own(objective, job, start)
+    if not isinstance(load, SupervisedLoadParams):
+        return has_own
+    if load.head == "keep" and not has_own:
+        raise CheckpointError(
+            f"{job.phase}.load.head is keep, but the start has no head that was trained with this objective (the same "
+            f"question, head, loss and statistics of training persons); leave {job.phase}.load.head out, and the head "
+            "is fresh"
+        )
+    return load.head == "keep"
 
 
 def _has_own(objective: Objective, job: TrainingJob, start: CheckpointHeader) -> bool:

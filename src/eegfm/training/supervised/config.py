@@ -13,7 +13,7 @@ from eegfm.metrics.names import primary_metric
 from eegfm.objectives.config import AnyObjectiveConfig
 from eegfm.objectives.supervised.config import SupervisedConfig
 from eegfm.targets import TargetSpec
-from eegfm.training.blocks import CheckpointParams, FreezeRule, LoaderParams, LoadParams, WeightAverageParams
+from eegfm.training.blocks import CheckpointParams, FreezeRule, LoaderParams, SupervisedLoadParams, WeightAverageParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
@@ -29,6 +29,7 @@ class SupervisedParams(PretrainParams):
         monitor: Value by which validations are compared, such as ``val/balanced_accuracy``.
         higher_is_better: Whether that value is better the higher it is.
         patience: Validations without a better one after which the training ends; None never ends it early.
+        load: Exceptions of the start, and whether its head is kept.
     """
 
     objective: SupervisedConfig | AnyObjectiveConfig  # type: ignore[assignment]  # no phase may have it
@@ -39,6 +40,7 @@ class SupervisedParams(PretrainParams):
     optimizer: OptimizerConfig = AdamWConfig(learning_rate=1e-4)
     batch_size: Number = 64
     publish: Literal["last", "best"] = "best"
+    load: SupervisedLoadParams = SupervisedLoadParams()
 
     @property
     def supervised(self) -> SupervisedConfig:
@@ -52,6 +54,10 @@ class SupervisedParams(PretrainParams):
             raise ValueError(f"objective.name is {self.objective.name!r}; a supervised training has 'supervised'")
         check_monitor(self.monitor, self.objective.target.spec)
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that decide the result: those of ``PretrainParams``, and which head is started from."""
+        return super().identity() | {"head_of_start": self.load.head}
 
     def rules(self, objective: Any) -> tuple[FreezeRule, ...]:
         """Return the parts that are frozen: those of the strategy."""
@@ -107,7 +113,7 @@ class TuningBase(StrictModel):
     gradient_clip: PositiveFloat | None = 1.0
     weight_average: WeightAverageParams | None = None
     loader: LoaderParams = LoaderParams()
-    load: LoadParams = LoadParams()
+    load: SupervisedLoadParams = SupervisedLoadParams()
     license: str | None = None
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count | Literal["auto"] = 1
