@@ -21,6 +21,7 @@ os.fsync = lambda descriptor: None  # type: ignore[assignment]
 # ruff: noqa: E402
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -31,6 +32,9 @@ remembered.remember()
 
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
 from warm_process import TORCH, WarmProcess
+
+if TYPE_CHECKING:
+    from eegfm.store.reader import SignalStore
 
 OF_TESTS = {"__pycache__", ".hypothesis", ".pytest_cache", ".import_linter_cache"}
 """Folders that other tests write to meanwhile, in the other worker."""
@@ -76,6 +80,17 @@ def warm() -> Iterator[WarmProcess]:
     """Programs that fork from a process which has imported torch."""
     with WarmProcess(TORCH) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> "SignalStore":
+    """Signals of ``answered_store``, written once. Nobody changes them."""
+    from answered_store import write_answered
+    from eegfm.store.reader import SignalStore
+
+    folder = tmp_path_factory.mktemp("answered")
+    write_answered(folder)
+    return SignalStore(folder)
 
 
 @pytest.fixture(scope="module")

@@ -161,6 +161,25 @@ def test_pipelines_follow_the_phases_and_go_back() -> None:
     assert "adapt" not in register_pipelines()
 
 
+@pytest.mark.parametrize(
+    ("roles", "has_answers", "is_finetuned"),
+    [
+        (DEFAULT_ROLES, True, True),
+        (DEFAULT_ROLES, False, False),
+        (Roles(pretrain=["hbn"], probe=["hbn", "mine"]), True, False),
+        (Roles(pretrain=["hbn"], probe=["mine"]), True, False),
+    ],
+)
+def test_a_whole_run_finetunes_where_all_who_are_probed_are_trained_on(
+    roles: Roles, has_answers: bool, is_finetuned: bool
+) -> None:
+    use_roles(roles, has_answers=has_answers)
+    registry = register_pipelines()
+    assert ("finetune.metrics" in registry["__default__"].all_outputs()) == is_finetuned
+    assert "finetune.metrics" in registry["finetune"].all_outputs()
+    assert ("finetune.metrics" in registry["report"].inputs()) == is_finetuned
+
+
 def test_some_corpus_is_needed() -> None:
     with pytest.raises(ValidationError, match="name no corpus; name one in corpora"):
         Roles(pretrain=[])

@@ -23,7 +23,8 @@ from eegfm.training.phases import (
 )
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe=["hbn"])
-_chosen: tuple[Roles, tuple[Phase, ...], Phase, Start] = (DEFAULT_ROLES, DEFAULT_PHASES, TOKENIZER_PHASE, "previous")
+_Chosen = tuple[Roles, tuple[Phase, ...], Phase, Start, bool]
+_chosen: _Chosen = (DEFAULT_ROLES, DEFAULT_PHASES, TOKENIZER_PHASE, "previous", True)
 
 
 def use_roles(
@@ -31,17 +32,22 @@ def use_roles(
     phases: tuple[Phase, ...] = DEFAULT_PHASES,
     tokenizer: Phase = TOKENIZER_PHASE,
     finetuned: Start = "previous",
+    *,
+    has_answers: bool = True,
 ) -> None:
-    """Build the pipelines for these corpora, phases, tokenizer and start of finetuning from now on."""
+    """Build the pipelines for these corpora, phases, tokenizer and start of finetuning from now on.
+
+    ``has_answers`` tells whether a finetuning has tasks: it has none where a probe asks for retrievals alone.
+    """
     global _chosen  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
-    if (roles, phases, tokenizer, finetuned) != _chosen:
-        _chosen = roles, phases, tokenizer, finetuned
+    if (roles, phases, tokenizer, finetuned, has_answers) != _chosen:
+        _chosen = roles, phases, tokenizer, finetuned, has_answers
         kedro_pipelines.configure(__name__)  # drops the pipelines that were loaded before
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Every pipeline by name. Pipelines up to the probe start at raw files and skip data that exists."""
-    roles, phases, tokenizer, finetuned = _chosen
+    roles, phases, tokenizer, finetuned, has_answers = _chosen
     pretrained, corpora = list(roles.pretrain), roles.corpora
     # Without a corpus to train on, the only encoder is the imported one, which stands in for that of the first phase.
     known = phases if pretrained else phases[:1]
@@ -61,8 +67,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     probed = {phase.name: probe_name(phase, known) for phase in known if roles.probe}
     start = f"{FINETUNE}.start" if finetuned == "file" else known[-1].encoder
     tuned = finetune.create_pipeline(roles.probe, start) if roles.probe else Pipeline([])
-    # Persons of a corpus that is only probed are all tested: a cross-validation by training is for whoever asks for it.
-    always_tuned = bool({*roles.probe} & {*pretrained})
+    # Persons of a corpus that is only probed are all tested: a cross-validation by training is for whoever asks for it,
+    # and nobody is surprised by it after hours of pretraining.
+    always_tuned = has_answers and bool(roles.probe) and {*roles.probe} <= {*pretrained}
     reporting = report.create_pipeline(
         corpora,
         probes=probed,

@@ -1,4 +1,4 @@
-"""What is asked of a window: kind of the answer, classes, outputs. No torch and no tables here.
+"""Describe what is asked of a window: kind of the answer, classes, outputs. No torch and no tables here.
 
 Shapes of what a model says of W windows (``probabilities``), and of the true answers (``truths``):
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from lightning import Trainer
 
-from answered_store import TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
+from answered_store import TARGETS, answered_task, answered_windows, start_of, tuning
 from contracts.finetuning_cases import (
     ENCODERS,
     HEADS,
@@ -61,10 +61,8 @@ def marked(cases: list[Case]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinetuningTask]:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    store, windows = SignalStore(folder), answered_windows()
+def tasks(answered: SignalStore) -> dict[str, FinetuningTask]:
+    store, windows = answered, answered_windows()
     return {kind: answered_task(store, kind, windows) for kind in TARGETS}
 
 

@@ -101,7 +101,7 @@ class _Division:
     params: FitParams
 
     def answers(self, truths: NDArray[Any], spec: TargetSpec) -> tuple[NDArray[np.float32], list[Mapping[str, float]]]:
-        """What ``predict_targets`` gives."""
+        """Return what ``predict_targets`` returns."""
         refuse_shared_persons(self.persons, self.train, self.test)
         if spec.kind in ("binary", "multiclass"):
             probabilities, chosen = self.classes(truths, spec.classes)

@@ -1,7 +1,7 @@
 """Backbone: re-referencing, adapter, normalization and encoder in one module."""
 
 from collections.abc import Callable, Mapping
-from typing import cast, get_args
+from typing import Protocol, cast, get_args
 
 from torch import nn
 
@@ -131,6 +131,53 @@ def new_backbone(
     built_encoder = new_encoder(encoder, adapted_spec, seed)
     built_normalization = new_normalization(normalization or encoder.default_normalization, adapted_spec)
     return Backbone(rereference, built_adapter, built_normalization, built_encoder, spec)
+
+
+class AsksBackbone(Protocol):
+    """Choices that a backbone is built from; see ``new_backbone``."""
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """Configuration of the encoder."""
+        ...
+
+    @property
+    def adapter(self) -> Buildable:
+        """Configuration of the adapter."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Seed of the weights."""
+        ...
+
+    @property
+    def reference(self) -> NewReference:
+        """Reference of the windows."""
+        ...
+
+    @property
+    def bad_channels(self) -> BadChannels:
+        """Treatment of bad channels."""
+        ...
+
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """Configuration of the normalization; the encoder's own where none was chosen."""
+        ...
+
+
+def asked_backbone(params: AsksBackbone, spec: SignalSpec) -> Backbone:
+    """Build the backbone that parameters ask for; see ``new_backbone``."""
+    return new_backbone(
+        params.encoder,
+        params.adapter,
+        spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+        normalization=params.chosen_normalization,
+    )
 
 
 def load_backbone(

@@ -4,7 +4,7 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 
-from eegfm.project.parameters import check_parameters, check_places
+from eegfm.project.parameters import check_parameters, check_places, with_finetune_tasks
 from eegfm.project.phase_blocks import checked_phases, checked_tokenizer
 from eegfm.training.phases import FINETUNE
 
@@ -26,4 +26,6 @@ class ProjectContext(KedroContext):
         check_places(parameters, self.config_loader.runtime_params or {})
         roles, block = check_parameters(parameters), parameters.get(FINETUNE) or {}
         start = block.get("start", "previous")
-        use_roles(roles, checked_phases(parameters), checked_tokenizer(parameters), start)
+        phases, tokenizer = checked_phases(parameters), checked_tokenizer(parameters)
+        has_answers = bool((with_finetune_tasks(parameters).get(FINETUNE) or {}).get("tasks"))
+        use_roles(roles, phases, tokenizer, start, has_answers=has_answers)

@@ -61,7 +61,8 @@ def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def _with_tasks(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def with_finetune_tasks(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters, in which a finetuning without tasks has those of the probe."""
     filled = dict(parameters)
     _fill_tasks(filled)
     return filled
@@ -200,7 +201,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
             )
     if "probe" in parameters and roles.probe:
         check_tasks(parameters, roles.probe)
-    with_tasks = _with_tasks(parameters)
+    with_tasks = with_finetune_tasks(parameters)
     if roles.probe and isinstance(block := with_tasks.get(FINETUNE), Mapping) and block.get("tasks") is not None:
         check_finetune_tasks(with_tasks, roles.probe)
     for name in roles.pretrain:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from answered_store import FILTERS, MONTAGE, SPLITS, TARGETS, TUNING, answered_windows, start_of, write_answered
+from answered_store import FILTERS, MONTAGE, SPLITS, TARGETS, TUNING, answered_windows, start_of
 from contracts.finetuning_cases import CLOSED, ENCODERS, HEADS
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import CheckpointError, ConfigError, SplitError
@@ -29,10 +29,8 @@ FITTED = [person for person, split in SPLITS.items() if split != "test"]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SignalStore:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return SignalStore(folder)
+def store(answered: SignalStore) -> SignalStore:
+    return answered
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +139,24 @@ def test_controls_take_the_start_with_the_exceptions_of_the_training(store: Sign
     for name, value in backbone.state_dict().items():
         if name in odd.tensors:
             np.testing.assert_array_equal(value.numpy(), odd.tensors[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "strategy", "message"),
+    [
+        ("eegnet", {"name": "lora"}, "LoRA|lora"),
+        (None, {"name": "two_stage", "probe_epochs": 9}, "releases the last part .* set n_epochs to 10 or more"),
+        (None, {"name": "gradual", "unfreeze_epoch": 9}, "releases the last part .* set n_epochs"),
+    ],
+)
+def test_strategies_that_do_not_fit_the_encoder_or_the_epochs(
+    encoder: str | None, strategy: dict[str, Any], message: str, store: SignalStore
+) -> None:
+    start = start_of(ENCODERS[encoder]) if encoder else start_of()
+    with pytest.raises(ConfigError, match=rf"task mine\.binary: .*({message})"):
+        planned(store, start=start, strategy=strategy, n_epochs=8)
+
+
+def test_a_batch_that_devices_cannot_share_is_one_line(store: SignalStore) -> None:
+    with pytest.raises(ConfigError, match=r"^parameter finetune: .*devices"):
+        planned(store, devices=3, batch_size=16)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from answered_store import MONTAGE, SMALL, TARGETS, answered_task, answered_windows, start_of, write_answered
+from answered_store import MONTAGE, SMALL, TARGETS, answered_task, answered_windows, start_of
 from contracts.finetuning_cases import CLOSED, ENCODERS, IS_FULL
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import FitParams
@@ -33,10 +33,8 @@ TRAINS = ("train", "validation")
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SignalStore:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return SignalStore(folder)
+def store(answered: SignalStore) -> SignalStore:
+    return answered
 
 
 def said_by(

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score, roc_auc_score
 
-from answered_store import SPLITS, TARGETS, TUNING, answered_windows, start_of, write_answered
+from answered_store import SPLITS, TARGETS, TUNING, answered_windows, start_of
 from eegfm.errors import ConfigError, SplitError
 from eegfm.jobs.finetune import finetune as whole_job
 from eegfm.jobs.finetune import tested
@@ -48,10 +48,8 @@ Go = Callable[..., FinetuneResult]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SignalStore:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return SignalStore(folder)
+def store(answered: SignalStore) -> SignalStore:
+    return answered
 
 
 @pytest.fixture(scope="module")

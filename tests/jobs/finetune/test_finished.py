@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from answered_store import answered_task, start_of, tuning, write_answered
+from answered_store import answered_task, start_of, tuning
 from eegfm.jobs.finetune import finished
 from eegfm.jobs.finetune.finished import fit_once, remove_old
 from eegfm.jobs.train.finetuning import finetuning_job
@@ -18,11 +18,9 @@ from eegfm.store.reader import SignalStore
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
+def job(answered: SignalStore) -> TrainingJob:
     asked = tuning(batch_size=36, checkpoint={"every_steps": 1})
-    return finetuning_job(asked, answered_task(SignalStore(folder), "binary"), start_of(), seed=0)
+    return finetuning_job(asked, answered_task(answered, "binary"), start_of(), seed=0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 from torch.nn.functional import cross_entropy
 
-from answered_store import SPLITS, answered_windows, start_of, write_answered
+from answered_store import SPLITS, answered_windows, start_of
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
@@ -38,10 +38,8 @@ TESTED = [person for person, split in SPLITS.items() if split == "test"]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SignalStore:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return SignalStore(folder)
+def store(answered: SignalStore) -> SignalStore:
+    return answered
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from answered_store import SPLITS, answered_windows, start_of, write_answered
+from answered_store import SPLITS, answered_windows, start_of
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.probe.features import all_features
@@ -39,10 +39,8 @@ def official() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SignalStore:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return SignalStore(folder)
+def store(answered: SignalStore) -> SignalStore:
+    return answered
 
 
 @pytest.fixture(scope="module")

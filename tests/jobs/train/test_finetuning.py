@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from lightning import Trainer
 
-from answered_store import SPLITS, TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
+from answered_store import SPLITS, TARGETS, answered_task, answered_windows, start_of, tuning
 from contracts.finetuning_cases import ENCODERS
 from eegfm.batch import TrainStep
 from eegfm.errors import CheckpointError, SplitError
@@ -33,10 +33,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinetuningTask]:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return {kind: answered_task(SignalStore(folder), kind) for kind in TARGETS}
+def tasks(answered: SignalStore) -> dict[str, FinetuningTask]:
+    return {kind: answered_task(answered, kind) for kind in TARGETS}
 
 
 @pytest.fixture
@@ -166,6 +164,25 @@ def test_a_monitor_that_is_undefined_on_the_validation_is_one_line(
         fit(lacking, tmp_path, monitor="val_auroc")
     done = fit(lacking, tmp_path, n_epochs=1)
     assert "best_val_loss" in done.metrics, "without a choice, validations are compared by their loss"
+
+
+def test_outputs_without_a_yes_in_the_validation_are_compared_by_their_loss(
+    tasks: dict[str, FinetuningTask],
+) -> None:
+    task = tasks["multilabel"]
+    selects = task.windows["person"].isin([person for person, split in SPLITS.items() if split == "validation"])
+    no = [
+        np.zeros(4) if is_selecting else found
+        for found, is_selecting in zip(task.windows["targets"], selects, strict=True)
+    ]
+    lacking = FinetuningTask(task.name, task.target, task.windows.assign(targets=no), task.splits, task.stores)
+
+    def monitor(asked: FinetuningTask, **changes: Any) -> Any:
+        return finetuning_job(tuning(**changes), asked, start_of(), seed=0).params.monitor
+
+    assert (monitor(task), monitor(lacking)) == ("val/auroc", "val/loss")
+    with pytest.raises(SplitError, match="monitor val/auroc is not defined where the answers of the validation hardly"):
+        monitor(lacking, monitor="val/auroc")
 
 
 def test_without_anybody_to_select_on_the_last_weights_are_published(

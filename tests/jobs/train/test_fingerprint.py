@@ -80,7 +80,7 @@ NO_WEIGHTS = {
     *("json_text", "printable", "nn.allocation", "nn.code_use", "normalizations.said"),
     *("safetensors_header", "stated_spec"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
-    *("jobs.train.finetuning", "windows.answers"),  # what they give counts by its values
+    *("jobs.train.finetuning", "jobs.train.monitor", "windows.answers"),  # what they give counts by its values
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "jobs.train.tokenizer", "jobs.train.measured"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""

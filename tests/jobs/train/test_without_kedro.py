@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning import Trainer
 
-from answered_store import TARGETS, answered_task, start_of, tuning, write_answered
+from answered_store import TARGETS, answered_task, start_of, tuning
 from eegfm.batch import TrainStep
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eegfm.inference.table_loader import TableLoader
@@ -31,10 +31,8 @@ from eegfm.windows.runs import expand
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinetuningTask]:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return {kind: answered_task(SignalStore(folder), kind) for kind in TARGETS}
+def tasks(answered: SignalStore) -> dict[str, FinetuningTask]:
+    return {kind: answered_task(answered, kind) for kind in TARGETS}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.special import expit, log_softmax, softmax
 
-from answered_store import SMALL, TARGETS, answered_task, start_of, tuning, write_answered
+from answered_store import SMALL, TARGETS, answered_task, start_of, tuning
 from eegfm.batch import StoredBatch
 from eegfm.encoders.base import Encoded
 from eegfm.errors import ConfigError
@@ -23,10 +23,8 @@ SD, MEAN = 5.0, 40.0
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinetuningTask]:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return {kind: answered_task(SignalStore(folder), kind) for kind in TARGETS}
+def tasks(answered: SignalStore) -> dict[str, FinetuningTask]:
+    return {kind: answered_task(answered, kind) for kind in TARGETS}
 
 
 def built(task: FinetuningTask, **changes: Any) -> tuple[SupervisedModule, list[StoredBatch]]:

@@ -20,7 +20,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from answered_store import TARGETS, answered_task, start_of, tuning, write_answered
+from answered_store import TARGETS, answered_task, start_of, tuning
 from eegfm.batch import TrainStep
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning
 from eegfm.metrics.names import metric_names
@@ -56,10 +56,8 @@ SCORES: dict[str, dict[str, Callable[[Any, Any], float]]] = {
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinetuningTask]:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return {kind: answered_task(SignalStore(folder), kind) for kind in TARGETS}
+def tasks(answered: SignalStore) -> dict[str, FinetuningTask]:
+    return {kind: answered_task(answered, kind) for kind in TARGETS}
 
 
 def trainer(*callbacks: Callback, **more: Any) -> Trainer:

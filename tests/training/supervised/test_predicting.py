@@ -18,7 +18,6 @@ from answered_store import (
     answered_windows,
     start_of,
     tuning,
-    write_answered,
 )
 from eegfm.errors import CheckpointError
 from eegfm.evaluation.features import checked_pool
@@ -37,10 +36,8 @@ CHANNELS, MEAN = (partial(checked_pool, pooling=pooling) for pooling in ("channe
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SignalStore:
-    folder = tmp_path_factory.mktemp("answered")
-    write_answered(folder)
-    return SignalStore(folder)
+def store(answered: SignalStore) -> SignalStore:
+    return answered
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from eegfm.encoders.layer_features import refuse_without_layers
 from eegfm.errors import CheckpointError, ConfigError, SplitError
 from eegfm.evaluation.target_rows import check_targets
 from eegfm.heads.base import build_head, head_spec
-from eegfm.inference.backbone import new_backbone, rereference_for
+from eegfm.inference.backbone import asked_backbone, rereference_for
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.finetune.asked import AskedTask
 from eegfm.jobs.finetune.config import FinetuneParams
@@ -18,7 +18,9 @@ from eegfm.jobs.finetune.controls import divided, load_start
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.trained import Model, spec_of_windows
 from eegfm.jobs.train.start import check_windows
+from eegfm.nn.lora import add_lora
 from eegfm.training.started import with_start
+from eegfm.training.strategies.rules import freeze_rules
 from eegfm.training.supervised.config import SupervisedParams
 from eegfm.windows.answers import checked_answers
 
@@ -47,7 +49,7 @@ def check_ahead(
 
     Raises:
         ConfigError: A model or the start is tied to rows, montages or lengths that windows of the task do not share, or
-            the encoder has no layers to choose from.
+            the encoder has no layers to choose from; or the strategy does not fit the encoder or the epochs.
         CheckpointError: Weights of the start do not fit.
         SplitError: Training persons are too few to choose a penalty, a number of neighbours or a layer on.
     """
@@ -71,15 +73,7 @@ def _check_model(model: Model, spec: SignalSpec, lengths: list[int]) -> None:
     assert isinstance(params, SupervisedParams), "a finetuning has answers"
     if header is not None:
         check_windows(header, params, spec, job.phase)
-    backbone = new_backbone(
-        params.encoder,
-        params.adapter,
-        spec,
-        params.seed,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-        normalization=params.chosen_normalization,
-    )
+    backbone = asked_backbone(params, spec)
     if len(lengths) > 1 and backbone.encoder.traits.one_length:
         raise ConfigError(
             f"{model.name}: encoder {backbone.encoder.name} is tied to windows of one length, and these have "
@@ -88,6 +82,9 @@ def _check_model(model: Model, spec: SignalSpec, lengths: list[int]) -> None:
     asked = params.supervised
     behind = head_spec(backbone.encoder, backbone.encoder_spec, asked.target.spec)
     build_head(asked.head, behind if len(lengths) == 1 else replace(behind, n_patches=None), params.seed)
+    if asked.lora is not None:
+        add_lora(backbone.lora_targets(), asked.lora.rank, asked.lora.alpha, params.seed)
+    freeze_rules(params.tuning, backbone, params.n_epochs)
 
 
 def check_fits(task: AskedTask, divisions: Iterable[Division], params: FinetuneParams, start: Checkpoint) -> None:

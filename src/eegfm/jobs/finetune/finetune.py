@@ -135,5 +135,10 @@ def _log(key: str, metrics: Mapping[str, Any]) -> None:
     name = metrics["compared_by"]
     for model, found in metrics["models"].items():
         block = found[metrics["level"]][name]
-        low, high = block["interval_95"]
-        logger.info("%s, %s: %s %.3f (%.3f to %.3f)", key, model, name.replace("_", " "), block["value"], low, high)
+        shown = [_shown(value) for value in (block["value"], *block["interval_95"])]
+        logger.info("%s, %s: %s %s (%s to %s)", key, model, name.replace("_", " "), *shown)
+
+
+def _shown(value: float | None) -> str:
+    """Return a number for the log; one person alone gives no interval, and some answers define no score."""
+    return "not defined" if value is None else f"{value:.3f}"

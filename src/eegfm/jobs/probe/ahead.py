@@ -8,7 +8,7 @@ import pandas as pd
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.config import ProbeParams
-from eegfm.inference.backbone import Backbone, new_backbone, untrained_backbone_like
+from eegfm.inference.backbone import Backbone, asked_backbone, untrained_backbone_like
 from eegfm.jobs.probe.features import check_encoder, spec_of
 from eegfm.jobs.probe.probe import checked_trials
 from eegfm.mixture.table import drawn_rows
@@ -45,15 +45,7 @@ def check_ahead(
     """
     drawn = drawn_rows(mixture, params.drawn_cuts(map(str, mixture["corpus"].unique())))
     trained_on = signal_spec(drawn, stores)
-    trained = new_backbone(
-        params.encoder,
-        params.adapter,
-        trained_on,
-        params.seed,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-        normalization=params.chosen_normalization,
-    )
+    trained = asked_backbone(params, trained_on)
     header = _header(params, trained, trained_on, shared_filters(stores, stores))
     for trials in checked_trials(header, probed, windows, splits, probe_params):
         spec = spec_of(probed[trials.task.corpus], trials.windows)

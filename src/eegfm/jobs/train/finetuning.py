@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
-from eegfm.config import Buildable
+from eegfm.config import Buildable, first_problem
 from eegfm.encoders.traits import EncoderConfig
-from eegfm.errors import SplitError
+from eegfm.errors import ConfigError
 from eegfm.jobs.train.job import TrainingJob
+from eegfm.jobs.train.monitor import with_defined_monitor
 from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
@@ -34,7 +36,6 @@ from eegfm.windows.answers import answer_counts, checked_answers
 logger = logging.getLogger(__name__)
 
 _ALL_WINDOWS = 10**9
-_LOSS = "val/loss"
 _SAME = (
     *("schedule", "batch_size", "accumulate", "n_epochs", "patience", "gradient_clip", "weight_average", "loader"),
     *("accelerator", "devices", "precision", "compile", "deterministic", "progress_bar", "checkpoint", "resume"),
@@ -131,37 +132,11 @@ def finetuning_job(
     given = of_header(start.header) if is_scratch else {}
     n_windows = {split: _n_windows(mixture, split) for split in TRAINED}
     supervised = supervised_params(params, objective, given, n_windows=n_windows["train"], seed=seed)
-    supervised = _with_defined_monitor(supervised, mixture, task, is_chosen=params.monitor is not None)
+    supervised = with_defined_monitor(supervised, mixture, task.target, task.name, is_chosen=params.monitor is not None)
     if not n_windows["validation"]:
         logger.warning("%s: nobody to validate on; all epochs are trained, and the last weights are kept", phase)
         supervised = supervised.model_copy(update={"publish": "last", "patience": None})
     return TrainingJob(supervised, mixture, task.splits, task.stores, phase, None if is_scratch else start)
-
-
-def _with_defined_monitor(
-    params: SupervisedParams, mixture: pd.DataFrame, task: FinetuningTask, *, is_chosen: bool
-) -> SupervisedParams:
-    """Compare validations by their loss where they lack a class: a model that says only the others would be best.
-
-    Raises:
-        SplitError: The monitor was chosen, and validations lack a class.
-    """
-    if task.target.kind not in ("binary", "multiclass") or params.monitor == _LOSS:
-        return params
-    there = {*mixture.loc[mixture["split"] == "validation", "label"].dropna().astype(str)}
-    missing = [name for name in task.target.classes if name not in there]
-    if not missing or not there:
-        return params
-    if is_chosen:
-        raise SplitError(
-            f"task {task.name}: monitor {params.monitor} is not defined where no window of the validation has class "
-            f"{', '.join(missing)}; set monitor: {_LOSS}, or keep more persons for validation (split.validation_ratio)"
-        )
-    logger.warning(
-        "Task %s: no window of the validation has class %s, so that %s says little; validations are compared by %s",
-        *(task.name, ", ".join(missing), params.monitor, _LOSS),
-    )
-    return params.model_copy(update={"monitor": _LOSS, "higher_is_better": False})
 
 
 def supervised_params(
@@ -175,6 +150,9 @@ def supervised_params(
         of_encoder: Configurations of encoder, adapter and so on where no start decides them.
         n_windows: Windows to train on.
         seed: Seed of the run.
+
+    Raises:
+        ConfigError: Choices do not fit each other, such as a batch that the devices cannot share evenly.
     """
     target, strategy = objective.target.spec, params.strategy
     optimizer = params.optimizer
@@ -182,7 +160,7 @@ def supervised_params(
         optimizer = optimizer.model_copy(update={"layer_decay": strategy.factor})
     monitor = params.monitored(target)
     n_steps_per_epoch = math.ceil(n_windows / params.batch_size)
-    return SupervisedParams(
+    values = dict(
         **{name: getattr(params, name) for name in (*_SAME, *(() if of_encoder else ("load",)))},
         **of_encoder,
         start="scratch" if of_encoder else "file",
@@ -196,6 +174,10 @@ def supervised_params(
         log_interval_steps=n_steps_per_epoch,
         n_validation_windows=_ALL_WINDOWS,
     )
+    try:
+        return SupervisedParams(**values)
+    except ValidationError as error:
+        raise ConfigError(f"parameter finetune: {first_problem(error)}") from error
 
 
 def of_header(header: CheckpointHeader) -> dict[str, Any]:

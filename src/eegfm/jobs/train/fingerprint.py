@@ -45,7 +45,7 @@ NO_WEIGHTS = (
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
     # What it gives, parameters and a mixture, counts by its values.
-    "jobs.train.finetuning",
+    *("jobs.train.finetuning", "jobs.train.monitor"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 SUPERVISED = (

@@ -8,7 +8,7 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError, TrainingError
-from eegfm.inference.backbone import new_backbone
+from eegfm.inference.backbone import asked_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
@@ -152,15 +152,7 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
 
 def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkpoint | None) -> Objective:
     """Build backbone and objective; their initial weights follow from the seed, global random state stays."""
-    backbone = new_backbone(
-        params.encoder,
-        params.adapter,
-        data.spec,
-        params.seed,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-        normalization=params.chosen_normalization,
-    )
+    backbone = asked_backbone(params, data.spec)
     codes = codes_of(tokenizer, data.spec) if tokenizer else None
     if codes is not None:
         check_tokens(codes, backbone)

@@ -14,7 +14,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.key_map import KeyMap
 from eegfm.encoders.published import key_map
 from eegfm.errors import ConfigError
-from eegfm.inference.backbone import Backbone, new_backbone
+from eegfm.inference.backbone import Backbone, asked_backbone
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.inference.versions import versions
 from eegfm.jobs.weights.answering import build_exported, has_head
@@ -142,15 +142,7 @@ def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str,
 
 def _new_backbone(spec: SignalSpec, params: ImportParams) -> Backbone:
     """Build a backbone whose adapter has no weights."""
-    backbone = new_backbone(
-        params.encoder,
-        params.adapter,
-        spec,
-        params.seed,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-        normalization=params.chosen_normalization,
-    )
+    backbone = asked_backbone(params, spec)
     if backbone.adapter.state_dict():
         raise ConfigError(
             f"import.adapter {params.adapter.name} has weights of its own, which no published file holds; "

@@ -46,7 +46,7 @@ def _section(task: str, rows: pd.DataFrame) -> Section:
 
 
 def _monitored(column: str, monitors: "pd.Series[int]") -> str:
-    """What a title says of a value that validations are compared by, in all trainings or in some of them."""
+    """Say in a title whether it is a value that validations are compared by, in all trainings or in some of them."""
     if column not in monitors:
         return ""
     return " (compared)" if len(monitors) == 1 else " (compared in some trainings)"

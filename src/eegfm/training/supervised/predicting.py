@@ -77,7 +77,7 @@ def predict(
 
 
 class _Part(NamedTuple):
-    """What is kept of a batch, on the CPU: places, (B, F) features, (B,) whether one is broken, and answers."""
+    """Keep what is needed of a batch, on the CPU: places, (B, F) features, (B,) whether one is broken, and answers."""
 
     places: torch.Tensor
     features: torch.Tensor
